@@ -1,0 +1,55 @@
+"""Builds the extension module. The metadata is in pyproject.toml.
+
+Switches, taken from the environment:
+
+CTHREADING_PARK      futex or pthread: how threads sleep (default: futex on Linux, pthread elsewhere)
+CTHREADING_SANITIZE  a list for -fsanitize=, such as address,undefined
+CTHREADING_DEBUG     1: assertions, debug information, no optimization
+CTHREADING_WERROR    1: compiler warnings are errors
+"""
+
+import os
+from pathlib import Path
+
+from setuptools import Extension, setup
+
+BACKENDS = {"futex": "PARK_BACKEND_FUTEX", "pthread": "PARK_BACKEND_PTHREAD"}
+
+macros: list[tuple[str, str | None]] = []
+compile_args = ["-std=c11", "-Wall", "-Wextra", "-Wno-missing-field-initializers", "-fvisibility=hidden"]
+link_args = ["-pthread"]
+
+backend = os.environ.get("CTHREADING_PARK", "")
+if backend:
+    if backend not in BACKENDS:
+        raise SystemExit(f"CTHREADING_PARK is {backend!r}; it can be {' or '.join(BACKENDS)}")
+    macros.append((BACKENDS[backend], "1"))
+
+if os.environ.get("CTHREADING_DEBUG") == "1":
+    compile_args += ["-O0", "-g3", "-UNDEBUG"]
+else:
+    compile_args += ["-O3", "-fno-semantic-interposition"]
+
+sanitizers = os.environ.get("CTHREADING_SANITIZE", "")
+if sanitizers:
+    compile_args += [f"-fsanitize={sanitizers}", "-fno-omit-frame-pointer", "-g"]
+    link_args += [f"-fsanitize={sanitizers}"]
+
+if os.environ.get("CTHREADING_WERROR") == "1":
+    compile_args += ["-Werror"]
+
+source = Path("src")
+
+setup(
+    ext_modules=[
+        Extension(
+            "cthreading._core",
+            sources=sorted(str(path) for path in source.rglob("*.c")),
+            depends=sorted(str(path) for path in source.rglob("*.h")),
+            include_dirs=[str(source)],
+            define_macros=macros,
+            extra_compile_args=compile_args,
+            extra_link_args=link_args,
+        )
+    ],
+)

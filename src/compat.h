@@ -1,0 +1,50 @@
+/* What the versions of CPython from 3.11 on do not have in common. Each entry is here for the version that lacks it. */
+#ifndef COMPAT_H
+#define COMPAT_H
+
+#define PY_SSIZE_T_CLEAN
+#include <Python.h>
+#include <structmember.h>
+
+#include <stdbool.h>
+
+#ifdef Py_GIL_DISABLED
+#define PARK_FREE_THREADED 1
+#endif
+
+#if PY_VERSION_HEX < 0x030C0000
+/* 3.12 gave the member types and flags of structmember.h their Py_ names. */
+#define Py_T_PYSSIZET T_PYSSIZET
+#define Py_READONLY READONLY
+
+/* 3.12 made the exception being raised one object. */
+static inline PyObject *
+PyErr_GetRaisedException(void)
+{
+    PyObject *type, *value, *traceback;
+    PyErr_Fetch(&type, &value, &traceback);
+    if (type == NULL) {
+        return NULL;
+    }
+    PyErr_NormalizeException(&type, &value, &traceback);
+    if (traceback != NULL) {
+        PyException_SetTraceback(value, traceback);
+        Py_DECREF(traceback);
+    }
+    Py_DECREF(type);
+    return value;
+}
+
+static inline void
+PyErr_SetRaisedException(PyObject *exception)
+{
+    PyErr_Restore(Py_NewRef((PyObject *)Py_TYPE(exception)), exception, PyException_GetTraceback(exception));
+}
+#endif
+
+#if PY_VERSION_HEX < 0x030D0000
+/* 3.13 made it public. */
+#define Py_IsFinalizing _Py_IsFinalizing
+#endif
+
+#endif

@@ -1,0 +1,203 @@
+/* The extension module `cthreading._core`: multi-phase initialisation, per-interpreter state, and the helpers of
+ * module.h. What it contains is in the table at the end. */
+#include "module.h"
+
+#include <string.h>
+
+#include "park/waiter.h"
+
+module_state *
+module_state_of(PyTypeObject *type)
+{
+    PyObject *module = PyType_GetModuleByDef(type, &module_definition);
+    /* Every type that gets here is ours or derives from ours. */
+    assert(module != NULL);
+    return module_get_state(module);
+}
+
+PyTypeObject *
+module_add_type(PyObject *module, PyType_Spec *spec)
+{
+    PyObject *type = PyType_FromModuleAndSpec(module, spec, NULL);
+    if (type == NULL) {
+        return NULL;
+    }
+    if (PyModule_AddType(module, (PyTypeObject *)type) < 0) {
+        Py_DECREF(type);
+        return NULL;
+    }
+    return (PyTypeObject *)type;
+}
+
+PyObject *
+module_import_from(const char *module_name, const char *name)
+{
+    PyObject *module = PyImport_ImportModule(module_name);
+    if (module == NULL) {
+        return NULL;
+    }
+    PyObject *found = PyObject_GetAttrString(module, name);
+    Py_DECREF(module);
+    return found;
+}
+
+static Py_ssize_t
+count_names(const char *const *names)
+{
+    Py_ssize_t count = 0;
+    while (names[count] != NULL) {
+        count++;
+    }
+    return count;
+}
+
+static int
+place_keyword(const char *function, const char *const *names, PyObject *keyword, PyObject *value, PyObject **values)
+{
+    for (Py_ssize_t i = 0; names[i] != NULL; i++) {
+        if (PyUnicode_CompareWithASCIIString(keyword, names[i]) == 0) {
+            if (values[i] != NULL) {
+                PyErr_Format(PyExc_TypeError, "%s() got multiple values for argument '%s'", function, names[i]);
+                return -1;
+            }
+            values[i] = value;
+            return 0;
+        }
+    }
+    PyErr_Format(PyExc_TypeError, "%s() got an unexpected keyword argument '%S'", function, keyword);
+    return -1;
+}
+
+static int
+place_positional(const char *function, const char *const *names, PyObject *const *args, Py_ssize_t count,
+                 PyObject **values)
+{
+    Py_ssize_t most = count_names(names);
+    if (count > most) {
+        PyErr_Format(PyExc_TypeError, "%s() takes at most %zd argument%s (%zd given)", function, most,
+                     most == 1 ? "" : "s", count);
+        return -1;
+    }
+    for (Py_ssize_t i = 0; i < most; i++) {
+        values[i] = i < count ? args[i] : NULL;
+    }
+    return 0;
+}
+
+int
+unpack_arguments(const char *function, const char *const *names, PyObject *const *args, Py_ssize_t count,
+                 PyObject *keywords, PyObject **values)
+{
+    if (place_positional(function, names, args, count, values) < 0) {
+        return -1;
+    }
+    Py_ssize_t keyword_count = keywords == NULL ? 0 : PyTuple_GET_SIZE(keywords);
+    for (Py_ssize_t i = 0; i < keyword_count; i++) {
+        if (place_keyword(function, names, PyTuple_GET_ITEM(keywords, i), args[count + i], values) < 0) {
+            return -1;
+        }
+    }
+    return 0;
+}
+
+int
+unpack_tuple_and_dict(const char *function, const char *const *names, PyObject *args, PyObject *keywords,
+                      PyObject **values)
+{
+    PyObject *const *items = &PyTuple_GET_ITEM(args, 0);
+    if (place_positional(function, names, items, PyTuple_GET_SIZE(args), values) < 0) {
+        return -1;
+    }
+    Py_ssize_t position = 0;
+    PyObject *keyword, *value;
+    while (keywords != NULL && PyDict_Next(keywords, &position, &keyword, &value)) {
+        if (place_keyword(function, names, keyword, value, values) < 0) {
+            return -1;
+        }
+    }
+    return 0;
+}
+
+int
+warn_deprecated(const char *message)
+{
+    return PyErr_WarnEx(PyExc_DeprecationWarning, message, 1);
+}
+
+static int
+state_exec(PyObject *module)
+{
+    module_state *state = module_get_state(module);
+    int error = waiter_setup();
+    if (error != 0) {
+        errno = error;
+        PyErr_SetFromErrno(PyExc_OSError);
+        return -1;
+    }
+    state->zero = PyLong_FromLong(0);
+    if (state->zero == NULL) {
+        return -1;
+    }
+    state->stdlib_lock_type = (PyTypeObject *)module_import_from("_thread", "LockType");
+    state->stdlib_rlock_type = (PyTypeObject *)module_import_from("_thread", "RLock");
+    state->broken_barrier_error = module_import_from("threading", "BrokenBarrierError");
+    if (state->stdlib_lock_type == NULL || state->stdlib_rlock_type == NULL || state->broken_barrier_error == NULL) {
+        return -1;
+    }
+    return PyModule_AddStringConstant(module, "park_backend", PARK_BACKEND);
+}
+
+static int
+module_traverse(PyObject *module, visitproc visit, void *arg)
+{
+    PyObject **objects = PyModule_GetState(module);
+    for (size_t i = 0; i < sizeof(module_state) / sizeof(PyObject *); i++) {
+        Py_VISIT(objects[i]);
+    }
+    return 0;
+}
+
+static int
+module_clear(PyObject *module)
+{
+    PyObject **objects = PyModule_GetState(module);
+    for (size_t i = 0; i < sizeof(module_state) / sizeof(PyObject *); i++) {
+        Py_CLEAR(objects[i]);
+    }
+    return 0;
+}
+
+static void
+module_free(void *module)
+{
+    module_clear((PyObject *)module);
+}
+
+static PyModuleDef_Slot module_slots[] = {
+    {Py_mod_exec, state_exec},
+    {Py_mod_exec, lock_exec},
+#ifdef Py_mod_multiple_interpreters
+    {Py_mod_multiple_interpreters, Py_MOD_PER_INTERPRETER_GIL_SUPPORTED},
+#endif
+#ifdef Py_mod_gil
+    {Py_mod_gil, Py_MOD_GIL_NOT_USED},
+#endif
+    {0, NULL},
+};
+
+struct PyModuleDef module_definition = {
+    PyModuleDef_HEAD_INIT,
+    .m_name = "cthreading._core",
+    .m_doc = "The C half of cthreading. Import cthreading instead.",
+    .m_size = sizeof(module_state),
+    .m_slots = module_slots,
+    .m_traverse = module_traverse,
+    .m_clear = module_clear,
+    .m_free = module_free,
+};
+
+PyMODINIT_FUNC
+PyInit__core(void)
+{
+    return PyModuleDef_Init(&module_definition);
+}

@@ -1,0 +1,57 @@
+/* The extension module's state, and what its parts share about modules, types and arguments.
+ *
+ * Each part (a primitive, a function group) has one entry in the table at the end of module.c: a function that adds its
+ * types to the module and remembers in the state those that are needed later. The state is an array of objects, so that
+ * traversing and clearing it is one loop, and there is no object in a C global: every interpreter has its own. */
+#ifndef MODULE_H
+#define MODULE_H
+
+#include "compat.h"
+
+typedef struct {
+    PyTypeObject *lock_type;
+    PyTypeObject *rlock_type;
+    PyTypeObject *stdlib_lock_type;
+    PyTypeObject *stdlib_rlock_type;
+    PyObject *broken_barrier_error;
+    PyObject *zero;
+} module_state;
+
+extern struct PyModuleDef module_definition;
+
+static inline module_state *
+module_get_state(PyObject *module)
+{
+    return (module_state *)PyModule_GetState(module);
+}
+
+/* The state of the module that made this type, or made the one of ours that it derives from. */
+module_state *module_state_of(PyTypeObject *type);
+
+/* Makes the type and adds it to the module under its name. Returns a new reference. */
+PyTypeObject *module_add_type(PyObject *module, PyType_Spec *spec);
+
+/* Looks up module.name by import. Returns a new reference. */
+PyObject *module_import_from(const char *module_name, const char *name);
+
+/* Sorts the arguments of a METH_FASTCALL | METH_KEYWORDS call into `values`, one for each of the `names` (ended by
+ * NULL), borrowed, NULL where not given. Returns -1 with a TypeError as a Python function would raise it. */
+int unpack_arguments(const char *function, const char *const *names, PyObject *const *args, Py_ssize_t count,
+                     PyObject *keywords, PyObject **values);
+
+/* The same for a tuple and a dict, as tp_new and tp_init get them. */
+int unpack_tuple_and_dict(const char *function, const char *const *names, PyObject *args, PyObject *keywords,
+                          PyObject **values);
+
+/* Issues a DeprecationWarning that names the caller's line. Returns -1 if that raised. */
+int warn_deprecated(const char *message);
+
+/* The entries of module.c's table. Each returns -1 with an exception set on failure. */
+int lock_exec(PyObject *module);
+int rlock_exec(PyObject *module);
+int condition_exec(PyObject *module);
+int semaphore_exec(PyObject *module);
+int event_exec(PyObject *module);
+int barrier_exec(PyObject *module);
+
+#endif

@@ -1,0 +1,63 @@
+/* How one thread sleeps and another wakes it: the seam to the operating system.
+ *
+ * A parker belongs to one thread at a time. It holds at most one token: unpark leaves it, park takes it, waiting for it
+ * if it has to. So an unpark that comes before the park is not lost, and two unparks before one park count once.
+ * park may also return without a token (a spurious wake): whoever parks checks in a loop what it waits for.
+ *
+ * Nothing here includes Python.h. Choose the backend with PARK_BACKEND_FUTEX or PARK_BACKEND_PTHREAD; without either it
+ * is futex on Linux and pthread elsewhere. */
+#ifndef PARK_PARK_H
+#define PARK_PARK_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#if !defined(PARK_BACKEND_FUTEX) && !defined(PARK_BACKEND_PTHREAD)
+#ifdef __linux__
+#define PARK_BACKEND_FUTEX 1
+#else
+#define PARK_BACKEND_PTHREAD 1
+#endif
+#endif
+
+#ifdef PARK_BACKEND_FUTEX
+#define PARK_BACKEND "futex"
+typedef struct {
+    _Atomic uint32_t word;
+} parker;
+#else
+#include <pthread.h>
+#define PARK_BACKEND "pthread"
+typedef struct {
+    pthread_mutex_t mutex;
+    pthread_cond_t condition;
+    bool token;
+} parker;
+#endif
+
+/* A deadline that never comes. */
+#define PARK_FOREVER INT64_MAX
+
+typedef enum {
+    PARK_UNPARKED,    /* took the token, or a spurious wake */
+    PARK_TIMED_OUT,   /* the deadline passed, no token */
+    PARK_INTERRUPTED, /* a signal handler ran in this thread, or may have: no token */
+} park_result;
+
+/* The monotonic clock that deadlines are told in, nanoseconds. */
+int64_t park_now(void);
+
+/* Makes a parker without a token. Before any other call, once. Returns 0, or an errno value. */
+int parker_init(parker *self);
+
+/* Throws a token away, if there is one. Only its own thread, and not while parked. */
+void parker_reset(parker *self);
+
+/* Waits for a token until the deadline. Only its own thread. */
+park_result parker_park(parker *self, int64_t deadline);
+
+/* Leaves a token and wakes the thread if it is parked. Any thread, at any time while the parker's memory exists. */
+void parker_unpark(parker *self);
+
+#endif

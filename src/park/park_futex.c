@@ -1,0 +1,94 @@
+/* Parking on a Linux futex: interruptible by signals, absolute deadlines on the monotonic clock. See park.h.
+ *
+ * The word is EMPTY, PARKED or TOKEN:
+ *
+ *     EMPTY  -- park -->    PARKED    the owner announces that it sleeps; only then does unpark need the kernel
+ *     any    -- unpark -->  TOKEN
+ *     TOKEN  -- park -->    EMPTY     taken
+ *     PARKED -- deadline or signal --> EMPTY */
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE /* syscall */
+#endif
+#include "park.h"
+
+#ifdef PARK_BACKEND_FUTEX
+
+#include <errno.h>
+#include <limits.h>
+#include <linux/futex.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { EMPTY, PARKED, TOKEN };
+
+#define NANOSECONDS 1000000000
+
+int64_t
+park_now(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (int64_t)now.tv_sec * NANOSECONDS + now.tv_nsec;
+}
+
+int
+parker_init(parker *self)
+{
+    atomic_init(&self->word, EMPTY);
+    return 0;
+}
+
+void
+parker_reset(parker *self)
+{
+    atomic_store_explicit(&self->word, EMPTY, memory_order_relaxed);
+}
+
+/* Sleeps while the word is PARKED. Returns 0 or an errno value. */
+static int
+futex_wait(_Atomic uint32_t *word, int64_t deadline)
+{
+    struct timespec until;
+    struct timespec *timeout = NULL;
+    if (deadline != PARK_FOREVER) {
+        until.tv_sec = (time_t)(deadline / NANOSECONDS);
+        until.tv_nsec = (long)(deadline % NANOSECONDS);
+        timeout = &until;
+    }
+    /* FUTEX_WAIT_BITSET and not FUTEX_WAIT: its timeout is absolute, on the monotonic clock. */
+    long result = syscall(SYS_futex, word, FUTEX_WAIT_BITSET_PRIVATE, PARKED, timeout, NULL, FUTEX_BITSET_MATCH_ANY);
+    return result == 0 ? 0 : errno;
+}
+
+park_result
+parker_park(parker *self, int64_t deadline)
+{
+    uint32_t seen = EMPTY;
+    if (!atomic_compare_exchange_strong(&self->word, &seen, PARKED)) {
+        atomic_store(&self->word, EMPTY);
+        return PARK_UNPARKED;
+    }
+    int error = futex_wait(&self->word, deadline);
+    if (atomic_exchange(&self->word, EMPTY) == TOKEN) {
+        return PARK_UNPARKED;
+    }
+    switch (error) {
+    case ETIMEDOUT:
+        return PARK_TIMED_OUT;
+    case EINTR:
+        return PARK_INTERRUPTED;
+    default:
+        return PARK_UNPARKED;
+    }
+}
+
+void
+parker_unpark(parker *self)
+{
+    if (atomic_exchange(&self->word, TOKEN) == PARKED) {
+        syscall(SYS_futex, &self->word, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
+    }
+}
+
+#endif

@@ -1,0 +1,56 @@
+/* A waiter: one wait of one thread. Its parker, its place in a queue, and what came of it.
+ *
+ * Waiters live on the heap and their memory is never given back, only used again: an unpark may come late, after the
+ * wait is over, and then does no more than wake a later wait of some thread for nothing. Each thread keeps the few that
+ * it needs, so a wait allocates nothing after a thread's first; a thread that ends leaves its own to the others. A
+ * thread that dies in the middle of a wait (a daemon thread at the interpreter's end) leaves its waiter as it was, for
+ * good: what still points to it stays valid.
+ *
+ * The waits that a thread is in, innermost first, are linked: a signal handler that runs in a wait may wait too. After
+ * a fork, these are the only waiters in the child that still have a thread. */
+#ifndef PARK_WAITER_H
+#define PARK_WAITER_H
+
+#include "park.h"
+
+struct waitqueue;
+
+typedef enum {
+    WAITER_WAITING, /* nothing has happened yet */
+    WAITER_WOKEN,   /* told to try again, still in its queue */
+    WAITER_GRANTED, /* has what it waits for, and is in no queue */
+} waiter_state;
+
+/* A wait that began a moment ago: whoever asks first how long it has lasted notes the time. */
+#define WAITER_SINCE_LATER 0
+
+typedef struct waiter {
+    struct waiter *next; /* in the queue's ring; both guarded by the queue */
+    struct waiter *previous;
+    struct waitqueue *_Atomic queue; /* the queue that it is in, or NULL; changed with that queue locked */
+    _Atomic int state;               /* a waiter_state; GRANTED is the waker's last word, the rest is guarded */
+    int outcome;                     /* the primitive's own, written by the waker before GRANTED */
+    bool away;                       /* runs a signal handler: not to be relied on; guarded */
+    unsigned long thread;            /* the primitive's own: the waiting thread's ident */
+    int64_t since;                   /* when the wait began, or WAITER_SINCE_LATER */
+    parker parker;
+    struct waiter *outer; /* the same thread's next outer wait, or the next in a list of spare ones */
+} waiter;
+
+/* How many forks this process is away from its first: a queue that was filled in another generation lists threads
+ * that do not exist here. */
+extern uint32_t waiter_generation;
+
+/* Once, before the first wait. Returns 0 or an errno value. Later calls do nothing. */
+int waiter_setup(void);
+
+/* A waiter for the calling thread, in no queue, WAITING, without a token. NULL: no memory. */
+waiter *waiter_begin(void);
+
+/* Ends the wait. The waiter is in no queue. */
+void waiter_end(waiter *self);
+
+/* The calling thread's innermost wait, or NULL. */
+waiter *waiter_innermost(void);
+
+#endif

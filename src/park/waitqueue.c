@@ -1,0 +1,62 @@
+/* The slower half of waitqueue.h. */
+#include "waitqueue.h"
+
+void
+waitqueue_rebuild(waitqueue *self)
+{
+    self->last = NULL;
+    /* Innermost waits are the latest, so each goes in front of those found before. */
+    for (waiter *w = waiter_innermost(); w != NULL; w = w->outer) {
+        if (waitqueue_has(self, w)) {
+            waitqueue_add_first(self, w);
+        }
+    }
+}
+
+size_t
+waitqueue_count(const waitqueue *self)
+{
+    size_t count = 0;
+    if (self->last != NULL) {
+        const waiter *w = self->last;
+        do {
+            count++;
+            w = w->next;
+        } while (w != self->last);
+    }
+    return count;
+}
+
+waiter *
+waitqueue_take_all(waitqueue *self)
+{
+    waiter *first = waitqueue_first(self);
+    if (first == NULL) {
+        return NULL;
+    }
+    self->last->next = NULL;
+    self->last = NULL;
+    for (waiter *w = first; w != NULL; w = w->next) {
+        atomic_store_explicit(&w->queue, NULL, memory_order_relaxed);
+    }
+    return first;
+}
+
+void
+waiter_grant(waiter *w, int outcome)
+{
+    w->outcome = outcome;
+    atomic_store_explicit(&w->state, WAITER_GRANTED, memory_order_release);
+    parker_unpark(&w->parker);
+}
+
+void
+waiters_grant(waiter *first, int outcome)
+{
+    while (first != NULL) {
+        /* Once granted, the waiter may be in another wait, and in another queue, at once. */
+        waiter *next = first->next;
+        waiter_grant(first, outcome);
+        first = next;
+    }
+}

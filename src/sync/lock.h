@@ -1,0 +1,37 @@
+/* Lock, as Condition sees it. */
+#ifndef SYNC_LOCK_H
+#define SYNC_LOCK_H
+
+#include "permits.h"
+
+typedef struct {
+    PyObject_HEAD
+    PyObject *weakrefs;
+    permits permits; /* one, or none: locked */
+} lock_object;
+
+static inline bool
+lock_is_locked(lock_object *self)
+{
+    return permits_count(&self->permits) == 0;
+}
+
+/* Takes the lock, waiting until the deadline. Returns 1; 0: timed out; -1: a signal handler raised. */
+static inline int
+lock_take(lock_object *self, int64_t deadline)
+{
+    return permits_take(&self->permits, deadline);
+}
+
+/* Unlocks. Returns -1, without an exception set, if it is not locked. */
+static inline int
+lock_give(lock_object *self)
+{
+    if (!lock_is_locked(self)) {
+        return -1;
+    }
+    permits_give(&self->permits, 1);
+    return 0;
+}
+
+#endif

@@ -1,0 +1,99 @@
+/* Permits: the state machine under Lock, RLock and Semaphore. A lock is one permit.
+ *
+ *     word:  63 ....................... 1   0
+ *            permits that can be taken      CONTENDED: somebody is, or may be, in the queue
+ *
+ * Taking and giving a permit is a load, a test and a store (a compare-and-swap when free-threaded) as long as nobody
+ * waits. Who finds no permit joins the queue and parks. Two rules:
+ *
+ * - Barging. A permit that is given back can be taken by whoever comes first; the first in the queue is woken and tries
+ *   again, still in its place. While there are permits, as many of the first waiters as there are permits are WOKEN:
+ *   all that change the permits or the queue keep this true, so no wake is lost. A waiter that leaves, because of a
+ *   timeout or an exception, wakes those that it stood for.
+ * - Hand-over. A waiter that has waited for PERMITS_FAIR_AFTER is given the next permit directly: nobody starves.
+ *
+ * A waiter leaves the queue while it runs signal handlers: these may wait for a thread that stands behind it. */
+#ifndef SYNC_PERMITS_H
+#define SYNC_PERMITS_H
+
+#include "wait.h"
+
+typedef struct {
+    word word;
+    waitqueue queue;
+} permits;
+
+#define PERMITS_CONTENDED 1
+#define PERMITS_ONE 2
+/* Half of what the word can hold: adding two of these does not overflow. */
+#define PERMITS_MAX (INT64_MAX / PERMITS_ONE / 2)
+/* Nanoseconds. As CPython's PyMutex and WebKit's locks have it. */
+#define PERMITS_FAIR_AFTER 1000000
+
+/* The slow halves of the functions below. */
+int permits_take_slow(permits *self, int64_t deadline);
+void permits_give_slow(permits *self, int64_t count);
+
+static inline void
+permits_init(permits *self, int64_t count)
+{
+    word_store(&self->word, count * PERMITS_ONE);
+}
+
+/* How many can be taken. */
+static inline int64_t
+permits_count(permits *self)
+{
+    return word_load(&self->word) / PERMITS_ONE;
+}
+
+/* Takes one if there is one. */
+static inline bool
+permits_try_take(permits *self)
+{
+    for (;;) {
+        int64_t seen = word_load(&self->word);
+        if (seen < PERMITS_ONE) {
+            return false;
+        }
+        if (word_replace(&self->word, seen, seen - PERMITS_ONE)) {
+            return true;
+        }
+    }
+}
+
+/* Takes one, waiting for it until the deadline; a deadline of 0 does not wait. Returns 1; 0 when the deadline passed;
+ * -1 with the exception that a signal handler raised, and none taken. */
+static inline int
+permits_take(permits *self, int64_t deadline)
+{
+    return permits_try_take(self) ? 1 : permits_take_slow(self, deadline);
+}
+
+/* Gives back, or adds, `count` of them: at most PERMITS_MAX, and no more than that together. */
+static inline void
+permits_give(permits *self, int64_t count)
+{
+    for (;;) {
+        int64_t seen = word_load(&self->word);
+        if (seen & PERMITS_CONTENDED) {
+            permits_give_slow(self, count);
+            return;
+        }
+        if (word_replace(&self->word, seen, seen + count * PERMITS_ONE)) {
+            return;
+        }
+    }
+}
+
+/* Takes one, whatever happens: signal handlers run, and an exception that one raises is kept until it is taken, and set
+ * then. The waiter `w` is WAITING in this queue, or in none. Returns 0, or -1 with the exception set. */
+int permits_take_always(permits *self, waiter *w);
+
+/* Puts a waiter that is in no queue in this one: whoever gives a permit wakes it. */
+void permits_join(permits *self, waiter *w);
+
+/* Makes it `count` permits, and wakes accordingly. */
+void permits_set(permits *self, int64_t count);
+
+#endif

@@ -1,0 +1,62 @@
+/* Parking with the thread state detached, and the wait that keeps its place in the queue. See wait.h. */
+#include "wait.h"
+
+waiter *
+wait_begin(void)
+{
+    waiter *w = waiter_begin();
+    if (w == NULL) {
+        PyErr_NoMemory();
+    }
+    return w;
+}
+
+park_result
+wait_park(waiter *w, int64_t deadline)
+{
+    PyThreadState *thread_state = PyEval_SaveThread();
+    park_result result = parker_park(&w->parker, deadline);
+    PyEval_RestoreThread(thread_state);
+    return result;
+}
+
+static bool
+is_granted(waiter *w)
+{
+    return atomic_load_explicit(&w->state, memory_order_acquire) == WAITER_GRANTED;
+}
+
+/* Leaves the queue, unless the grant has come or is on its way. Returns whether it left. */
+static bool
+leave(waiter *w, waitqueue *queue)
+{
+    waitqueue_lock(queue);
+    bool waiting = waitqueue_has(queue, w);
+    if (waiting) {
+        waitqueue_remove(queue, w);
+    }
+    waitqueue_unlock(queue);
+    while (!waiting && !is_granted(w)) {
+        wait_park(w, PARK_FOREVER);
+    }
+    return waiting;
+}
+
+int
+wait_for_grant(waiter *w, waitqueue *queue, int64_t deadline, int *lost)
+{
+    *lost = 0;
+    while (!is_granted(w)) {
+        park_result result = wait_park(w, deadline);
+        if (result == PARK_INTERRUPTED && PyErr_CheckSignals() < 0) {
+            PyObject *exception = PyErr_GetRaisedException();
+            *lost = !leave(w, queue);
+            PyErr_SetRaisedException(exception);
+            return -1;
+        }
+        if (result == PARK_TIMED_OUT) {
+            return !leave(w, queue);
+        }
+    }
+    return 1;
+}
