@@ -15,6 +15,13 @@ typedef struct {
     PyTypeObject *stdlib_lock_type;
     PyTypeObject *stdlib_rlock_type;
     PyObject *broken_barrier_error;
+    PyTypeObject *coroutine_type;
+    PyObject *str_asyncio_future_blocking;
+    PyObject *str_create_future;
+    PyObject *str_done;
+    PyObject *str_result;
+    PyObject *str_set_result;
+    PyObject *str_wait;
 } module_state;
 
 extern struct PyModuleDef module_definition;
@@ -56,5 +63,7 @@ int condition_exec(PyObject *module);
 int semaphore_exec(PyObject *module);
 int event_exec(PyObject *module);
 int barrier_exec(PyObject *module);
+int aio_coroutine_exec(PyObject *module);
+int aio_barrier_exec(PyObject *module);
 
 #endif
