@@ -202,6 +202,7 @@ static PyModuleDef_Slot module_slots[] = {
     {Py_mod_exec, semaphore_exec},
     {Py_mod_exec, event_exec},
     {Py_mod_exec, barrier_exec},
+    {Py_mod_exec, aio_future_exec},
     {Py_mod_exec, aio_coroutine_exec},
     {Py_mod_exec, aio_barrier_exec},
 #ifdef Py_mod_multiple_interpreters

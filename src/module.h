@@ -16,11 +16,10 @@ typedef struct {
     PyTypeObject *stdlib_rlock_type;
     PyObject *broken_barrier_error;
     PyTypeObject *coroutine_type;
-    PyObject *str_asyncio_future_blocking;
-    PyObject *str_create_future;
-    PyObject *str_done;
-    PyObject *str_result;
-    PyObject *str_set_result;
+    PyTypeObject *future_type;
+    PyObject *run_callbacks;
+    PyObject *context_keyword;
+    PyObject *str_call_soon;
     PyObject *str_wait;
 } module_state;
 
@@ -63,6 +62,7 @@ int condition_exec(PyObject *module);
 int semaphore_exec(PyObject *module);
 int event_exec(PyObject *module);
 int barrier_exec(PyObject *module);
+int aio_future_exec(PyObject *module);
 int aio_coroutine_exec(PyObject *module);
 int aio_barrier_exec(PyObject *module);
 

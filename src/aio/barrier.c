@@ -34,7 +34,7 @@ typedef struct {
     guard guard; /* of state, count and loop */
     barrier_state state;
     Py_ssize_t count;
-    coroutine_queue queue;
+    future_queue queue;
 } barrier_object;
 
 static barrier_object *
@@ -63,7 +63,7 @@ set_state(barrier_object *self, barrier_state state)
 static int
 wake_all(barrier_object *self)
 {
-    return coroutine_wake(module_get_state(self->module), &self->queue, PY_SSIZE_T_MAX);
+    return future_queue_wake(module_get_state(self->module), &self->queue, PY_SSIZE_T_MAX);
 }
 
 /* One leaves the barrier. Returns -1 with an exception set if waking those outside raised. */
@@ -116,14 +116,14 @@ bind_loop(barrier_object *self)
     return loop;
 }
 
-static PyObject *
+static future *
 make_future(barrier_object *self)
 {
     PyObject *loop = bind_loop(self);
     if (loop == NULL) {
         return NULL;
     }
-    PyObject *future = PyObject_CallMethodNoArgs(loop, module_get_state(self->module)->str_create_future);
+    future *future = future_new(module_get_state(self->module), loop);
     Py_DECREF(loop);
     return future;
 }
@@ -146,7 +146,7 @@ static PySendResult
 wait_for_change(coroutine *self, PyObject **result)
 {
     barrier_object *barrier = barrier_of(self);
-    PyObject *future = make_future(barrier);
+    future *future = make_future(barrier);
     if (future != NULL) {
         return coroutine_suspend(self, &barrier->queue, future, result);
     }
@@ -231,7 +231,7 @@ wait_fail(coroutine *self)
     /* From 3.13 on, a condition gives the wake-up on, in case the one that failed had got it. The next one looks around
      * and goes to the queue's end, so the order changes. */
     PyObject *raised = PyErr_GetRaisedException();
-    if (coroutine_wake(self->module, &barrier->queue, 1) < 0) {
+    if (future_queue_wake(self->module, &barrier->queue, 1) < 0) {
         raised = exception_chain(PyErr_GetRaisedException(), raised);
     }
     PyErr_SetRaisedException(raised);
@@ -494,13 +494,13 @@ barrier_traverse(barrier_object *self, visitproc visit, void *arg)
     Py_VISIT(self->loop);
     Py_VISIT(self->get_running_loop);
     Py_VISIT(self->broken_error);
-    return coroutine_queue_traverse(&self->queue, visit, arg);
+    return future_queue_traverse(&self->queue, visit, arg);
 }
 
 static int
 barrier_clear(barrier_object *self)
 {
-    coroutine_queue_clear(&self->queue);
+    future_queue_clear(&self->queue);
     Py_CLEAR(self->dict);
     Py_CLEAR(self->module);
     Py_CLEAR(self->parties);
@@ -575,9 +575,11 @@ aio_barrier_exec(PyObject *module)
     if (type == NULL) {
         return -1;
     }
+    module_state *state = module_get_state(module);
+    state->str_wait = PyUnicode_InternFromString("wait");
     /* Messages of the interpreter name a type without its module if it was made by a class statement. */
     PyObject *name = PyUnicode_FromString("Barrier");
-    int error = name == NULL ? -1 : PyObject_SetAttrString(type, "__name__", name);
+    int error = name == NULL || state->str_wait == NULL ? -1 : PyObject_SetAttrString(type, "__name__", name);
     if (error == 0) {
         error = PyModule_AddObjectRef(module, "_AioBarrier", type);
     }

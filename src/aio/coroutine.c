@@ -22,159 +22,28 @@ coroutine_new(module_state *module, const coroutine_kind *kind, PyObject *owner)
     return (PyObject *)self;
 }
 
-/* Takes a coroutine that is in the queue out. The queue is guarded. Returns the queue's reference to the future. */
-static PyObject *
-unlink_guarded(coroutine_queue *queue, coroutine *self)
-{
-    *(self->previous == NULL ? &queue->first : &self->previous->next) = self->next;
-    *(self->next == NULL ? &queue->last : &self->next->previous) = self->previous;
-    queue->count--;
-    PyObject *future = self->queued;
-    self->next = self->previous = NULL;
-    self->queued = NULL;
-    return future;
-}
-
-static void
-join_queue(coroutine *self, coroutine_queue *queue)
-{
-    self->queue = queue;
-    guard_lock(&queue->guard);
-    self->queued = Py_NewRef(self->future);
-    self->previous = queue->last;
-    *(queue->last == NULL ? &queue->first : &queue->last->next) = self;
-    queue->last = self;
-    queue->count++;
-    guard_unlock(&queue->guard);
-}
-
-void
-coroutine_leave_queue(coroutine *self)
-{
-    coroutine_queue *queue = self->queue;
-    if (queue == NULL) {
-        return;
-    }
-    self->queue = NULL;
-    guard_lock(&queue->guard);
-    PyObject *future = self->queued == NULL ? NULL : unlink_guarded(queue, self);
-    guard_unlock(&queue->guard);
-    Py_XDECREF(future);
-}
-
-static PyObject *
-first_future(coroutine_queue *queue)
-{
-    guard_lock(&queue->guard);
-    PyObject *future = queue->first == NULL ? NULL : Py_NewRef(queue->first->queued);
-    guard_unlock(&queue->guard);
-    return future;
-}
-
-/* Takes the first out if it still waits for this future. */
-static void
-take_first(coroutine_queue *queue, PyObject *future, bool woken)
-{
-    PyObject *taken = NULL;
-    guard_lock(&queue->guard);
-    coroutine *first = queue->first;
-    if (first != NULL && first->queued == future) {
-        first->woken = woken;
-        taken = unlink_guarded(queue, first);
-    }
-    guard_unlock(&queue->guard);
-    Py_XDECREF(taken);
-}
-
-static int
-is_done(module_state *module, PyObject *future)
-{
-    PyObject *done = PyObject_CallMethodNoArgs(future, module->str_done);
-    int result = done == NULL ? -1 : PyObject_IsTrue(done);
-    Py_XDECREF(done);
-    return result;
-}
-
-/* Returns 1 if it woke the first one, 0 if that one's future was done already, -1 with an exception set. */
-static int
-wake_first(module_state *module, coroutine_queue *queue, PyObject *future)
-{
-    int done = is_done(module, future);
-    if (done < 0) {
-        return -1;
-    }
-    take_first(queue, future, !done);
-    if (done) {
-        return 0;
-    }
-    PyObject *none = PyObject_CallMethodOneArg(future, module->str_set_result, Py_False);
-    Py_XDECREF(none);
-    return none == NULL ? -1 : 1;
-}
-
-int
-coroutine_wake(module_state *module, coroutine_queue *queue, Py_ssize_t limit)
-{
-    /* Who comes while event loops are called is not meant. */
-    guard_lock(&queue->guard);
-    Py_ssize_t looks = queue->count;
-    guard_unlock(&queue->guard);
-    while (limit > 0 && looks-- > 0) {
-        PyObject *future = first_future(queue);
-        if (future == NULL) {
-            break;
-        }
-        int woken = wake_first(module, queue, future);
-        Py_DECREF(future);
-        if (woken < 0) {
-            return -1;
-        }
-        limit -= woken;
-    }
-    return 0;
-}
-
-int
-coroutine_queue_traverse(coroutine_queue *queue, visitproc visit, void *arg)
-{
-    for (coroutine *waiting = queue->first; waiting != NULL; waiting = waiting->next) {
-        Py_VISIT(waiting->queued);
-    }
-    return 0;
-}
-
-void
-coroutine_queue_clear(coroutine_queue *queue)
-{
-    PyObject *future;
-    while ((future = first_future(queue)) != NULL) {
-        take_first(queue, future, false);
-        Py_DECREF(future);
-    }
-}
-
-/* Runs what `fail` has to do for the exception that is set. */
-static void
-fail_suspended(coroutine *self)
-{
-    coroutine_leave_queue(self);
-    Py_CLEAR(self->future);
-    self->kind->fail(self);
-}
-
 PySendResult
-coroutine_suspend(coroutine *self, coroutine_queue *queue, PyObject *future, PyObject **result)
+coroutine_suspend(coroutine *self, future_queue *queue, future *future, PyObject **result)
 {
-    self->woken = false;
     self->future = future;
-    join_queue(self, queue);
+    self->queue = queue;
+    future_queue_append(queue, future);
     /* By this mark a task tells a future that was awaited from one that was merely yielded. */
-    if (PyObject_SetAttr(future, self->module->str_asyncio_future_blocking, Py_True) < 0) {
-        fail_suspended(self);
-        return PYGEN_ERROR;
-    }
+    future->blocking = true;
     *result = Py_NewRef(future);
     return PYGEN_NEXT;
+}
+
+/* The coroutine goes on: the future, which it returns a reference to, has done its work. */
+static future *
+take_future(coroutine *self)
+{
+    future *future = self->future;
+    if (future != NULL) {
+        self->future = NULL;
+        future_queue_remove(self->queue, future);
+    }
+    return future;
 }
 
 /* Begins a step. Returns the state before it, or -1 with an exception set. */
@@ -221,26 +90,6 @@ end_step(coroutine *self, coroutine_state state)
     Py_XDECREF(owner);
 }
 
-/* Looks at the future that the coroutine was resumed for: -1, with an exception set, if that has one or is not done. */
-static int
-check_future(coroutine *self)
-{
-    if (self->woken) {
-        return 0;
-    }
-    int done = is_done(self->module, self->future);
-    if (done < 0) {
-        return -1;
-    }
-    if (!done) {
-        PyErr_SetString(PyExc_RuntimeError, "await wasn't used with future");
-        return -1;
-    }
-    PyObject *value = PyObject_CallMethodNoArgs(self->future, self->module->str_result);
-    Py_XDECREF(value);
-    return value == NULL ? -1 : 0;
-}
-
 static PySendResult
 coroutine_step(coroutine *self, PyObject *value, PyObject **result)
 {
@@ -255,14 +104,14 @@ coroutine_step(coroutine *self, PyObject *value, PyObject **result)
         return PYGEN_ERROR;
     }
     PySendResult outcome = PYGEN_ERROR;
-    coroutine_leave_queue(self);
-    if (state == COROUTINE_SUSPENDED && check_future(self) < 0) {
-        fail_suspended(self);
+    future *future = take_future(self);
+    if (future != NULL && future_check(future) < 0) {
+        self->kind->fail(self);
     }
     else {
-        Py_CLEAR(self->future);
         outcome = self->kind->resume(self, result);
     }
+    Py_XDECREF(future);
     end_step(self, outcome == PYGEN_NEXT ? COROUTINE_SUSPENDED : COROUTINE_CLOSED);
     return outcome;
 }
@@ -272,7 +121,9 @@ static void
 raise_inside(coroutine *self, int state)
 {
     if (state == COROUTINE_SUSPENDED) {
-        fail_suspended(self);
+        future *future = take_future(self);
+        self->kind->fail(self);
+        Py_XDECREF(future);
     }
     end_step(self, COROUTINE_CLOSED);
 }
@@ -456,8 +307,7 @@ static int
 coroutine_clear(coroutine *self)
 {
     self->state = COROUTINE_CLOSED;
-    coroutine_leave_queue(self);
-    Py_CLEAR(self->future);
+    Py_XDECREF(take_future(self));
     Py_CLEAR(self->owner);
     return 0;
 }
@@ -524,15 +374,6 @@ int
 aio_coroutine_exec(PyObject *module)
 {
     module_state *state = module_get_state(module);
-    state->str_asyncio_future_blocking = PyUnicode_InternFromString("_asyncio_future_blocking");
-    state->str_create_future = PyUnicode_InternFromString("create_future");
-    state->str_done = PyUnicode_InternFromString("done");
-    state->str_result = PyUnicode_InternFromString("result");
-    state->str_set_result = PyUnicode_InternFromString("set_result");
-    state->str_wait = PyUnicode_InternFromString("wait");
-    if (PyErr_Occurred()) {
-        return -1;
-    }
     state->coroutine_type = (PyTypeObject *)PyType_FromModuleAndSpec(module, &coroutine_spec, NULL);
     return state->coroutine_type == NULL ? -1 : 0;
 }
