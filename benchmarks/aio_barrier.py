@@ -4,6 +4,9 @@
 
 The shared future is the floor: the last task to come sets its result, the others await it. The three are measured in
 turn, so that a noisy moment meets all of them; printed is the median, in nanoseconds for each wait of each task.
+
+Tasks meet at two barriers in turn, or, "again", at the same one. The latter costs a barrier one more stop: the last to
+arrive comes back while it drains, and has to wait for that. The shared future knows no draining.
 """
 
 import argparse
@@ -47,27 +50,28 @@ CONTENDERS: dict[str, Callable[[int], Meeting]] = {
 }
 
 
-async def measure(make: Callable[[int], Meeting], tasks: int, rounds: int) -> float:
+async def measure(make: Callable[[int], Meeting], tasks: int, rounds: int, places: int) -> float:
     """Return the nanoseconds that one wait of one task takes."""
-    meeting = make(tasks)
+    meetings = [make(tasks) for _ in range(places)]
 
     async def meet() -> None:
-        for _ in range(rounds):
-            await meeting.wait()
+        for _ in range(rounds // places):
+            for meeting in meetings:
+                await meeting.wait()
 
     running = [asyncio.create_task(meet()) for _ in range(tasks)]
     begin = time.perf_counter_ns()
     for task in running:
         await task
-    return (time.perf_counter_ns() - begin) / (rounds * tasks)
+    return (time.perf_counter_ns() - begin) / (rounds // places * places * tasks)
 
 
-async def compare(tasks: int, waits: int, repeat: int) -> dict[str, float]:
+async def compare(tasks: int, waits: int, repeat: int, places: int) -> dict[str, float]:
     rounds = max(waits // tasks, 10)
     times: dict[str, list[float]] = {name: [] for name in CONTENDERS}
     for _ in range(repeat):
         for name, make in CONTENDERS.items():
-            times[name].append(await measure(make, tasks, rounds))
+            times[name].append(await measure(make, tasks, rounds, places))
     return {name: statistics.median(values) for name, values in times.items()}
 
 
@@ -86,12 +90,14 @@ def main() -> None:
         factory = uvloop.new_event_loop
 
     print(f"Python {sys.version.split()[0]}{', uvloop' if factory else ''}: ns a wait")
-    print(f"{'tasks':>6}{'asyncio':>10}{'cthreading':>12}{'future':>9}{'of asyncio':>12}{'of future':>11}")
+    print(f"{'tasks':>12}{'asyncio':>10}{'cthreading':>12}{'future':>9}{'of asyncio':>12}{'of future':>11}")
     for tasks in arguments.tasks:
-        with asyncio.Runner(loop_factory=factory) as runner:
-            medians = runner.run(compare(tasks, arguments.waits, arguments.repeat))
-        theirs, ours, floor = medians.values()
-        print(f"{tasks:>6}{theirs:>10.0f}{ours:>12.0f}{floor:>9.0f}{ours / theirs:>12.2f}{ours / floor:>11.2f}")
+        for places, label in ((2, ""), (1, " again")):
+            with asyncio.Runner(loop_factory=factory) as runner:
+                medians = runner.run(compare(tasks, arguments.waits, arguments.repeat, places))
+            theirs, ours, floor = medians.values()
+            row = f"{f'{tasks}{label}':>12}{theirs:>10.0f}{ours:>12.0f}{floor:>9.0f}"
+            print(f"{row}{ours / theirs:>12.2f}{ours / floor:>11.2f}")
 
 
 if __name__ == "__main__":

@@ -17,6 +17,7 @@ typedef struct {
     PyObject *broken_barrier_error;
     PyTypeObject *coroutine_type;
     PyTypeObject *future_type;
+    PyObject *run_callback;
     PyObject *run_callbacks;
     PyObject *context_keyword;
     PyObject *str_call_soon;

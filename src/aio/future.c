@@ -15,6 +15,15 @@ future_new(module_state *module, PyObject *loop)
     return self;
 }
 
+/* The loop whose callback this thread runs, if it is one of ours; borrowed. */
+static _Thread_local PyObject *calling_loop;
+
+bool
+future_loop_is_calling(PyObject *loop)
+{
+    return loop != NULL && loop == calling_loop;
+}
+
 static future_state
 get_state(future *self)
 {
@@ -83,15 +92,23 @@ call_soon(module_state *module, future *self, PyObject *callback, PyObject *cont
     return handle == NULL ? -1 : 0;
 }
 
+/* For a callback of the event loop that is in the context already. */
 static int
-call_now(module_state *Py_UNUSED(module), future *self, PyObject *callback, PyObject *context)
+call_here(module_state *Py_UNUSED(module), future *self, PyObject *callback, PyObject *Py_UNUSED(context))
+{
+    PyObject *result = PyObject_CallOneArg(callback, (PyObject *)self);
+    Py_XDECREF(result);
+    return result == NULL ? -1 : 0;
+}
+
+static int
+call_in_context(module_state *module, future *self, PyObject *callback, PyObject *context)
 {
     if (PyContext_Enter(context) < 0) {
         return -1;
     }
-    PyObject *result = PyObject_CallOneArg(callback, (PyObject *)self);
-    PyObject *raised = PyErr_GetRaisedException();
-    Py_XDECREF(result);
+    int error = call_here(module, self, callback, context);
+    PyObject *raised = error < 0 ? PyErr_GetRaisedException() : NULL;
     if (PyContext_Exit(context) < 0) {
         raised = exception_chain(PyErr_GetRaisedException(), raised);
     }
@@ -105,18 +122,18 @@ call_now(module_state *Py_UNUSED(module), future *self, PyObject *callback, PyOb
 typedef int (*call_function)(module_state *module, future *self, PyObject *callback, PyObject *context);
 
 static int
-call_more(module_state *module, future *self, call_function call, PyObject *more)
+call_soon_each(module_state *module, future *self, PyObject *callbacks)
 {
-    for (Py_ssize_t i = 0; i < PyList_GET_SIZE(more); i++) {
-        PyObject *pair = PyList_GET_ITEM(more, i);
-        if (call(module, self, PyTuple_GET_ITEM(pair, 0), PyTuple_GET_ITEM(pair, 1)) < 0) {
+    for (Py_ssize_t i = 0; i < PyList_GET_SIZE(callbacks); i++) {
+        PyObject *pair = PyList_GET_ITEM(callbacks, i);
+        if (call_soon(module, self, PyTuple_GET_ITEM(pair, 0), PyTuple_GET_ITEM(pair, 1)) < 0) {
             return -1;
         }
     }
     return 0;
 }
 
-/* Calls the callbacks of a future that is done, and forgets them. */
+/* Calls the callback of a future that is done, the task's, and forgets it. Others are left to the event loop. */
 static int
 call_callbacks(module_state *module, future *self, call_function call)
 {
@@ -126,17 +143,35 @@ call_callbacks(module_state *module, future *self, call_function call)
     PyObject *more = self->more_callbacks;
     self->callback = self->context = self->more_callbacks = NULL;
     guard_unlock(&self->guard);
-    int error = callback == NULL ? 0 : call(module, self, callback, context);
-    if (error == 0 && more != NULL) {
-        error = call_more(module, self, call, more);
+    int error = 0;
+    if (more != NULL) {
+        error = call_soon_each(module, self, more);
+        Py_DECREF(more);
     }
-    Py_XDECREF(callback);
-    Py_XDECREF(context);
-    Py_XDECREF(more);
+    if (callback != NULL) {
+        error = error < 0 ? error : call(module, self, callback, context);
+        Py_DECREF(callback);
+        Py_DECREF(context);
+    }
     return error;
 }
 
-/* Has the event loop run the callbacks of futures[begin:], which are done. */
+/* Has the event loop call the callbacks of this future, which is done. */
+static int
+schedule_one(module_state *module, future *self)
+{
+    guard_lock(&self->guard);
+    PyObject *context = Py_XNewRef(self->context);
+    guard_unlock(&self->guard);
+    if (context == NULL) {
+        return 0;
+    }
+    int error = call_soon(module, self, module->run_callback, context);
+    Py_DECREF(context);
+    return error;
+}
+
+/* Has the event loop call the callbacks of futures[begin:], which are done. */
 static int
 schedule_batch(module_state *module, PyObject *futures, Py_ssize_t begin)
 {
@@ -146,7 +181,7 @@ schedule_batch(module_state *module, PyObject *futures, Py_ssize_t begin)
     }
     future *first = (future *)PyList_GET_ITEM(futures, begin);
     if (end - begin == 1) {
-        return call_callbacks(module, first, call_soon);
+        return schedule_one(module, first);
     }
     PyObject *rest = PyList_GetSlice(futures, begin, end);
     if (rest == NULL) {
@@ -159,23 +194,40 @@ schedule_batch(module_state *module, PyObject *futures, Py_ssize_t begin)
     return handle == NULL ? -1 : 0;
 }
 
+/* What the event loop calls for one future, in the context of its callback. */
+static PyObject *
+run_callback(PyObject *module, PyObject *object)
+{
+    future *self = (future *)object;
+    PyObject *outer = calling_loop;
+    calling_loop = self->loop;
+    int error = call_callbacks(module_get_state(module), self, call_here);
+    calling_loop = outer;
+    return error < 0 ? NULL : Py_NewRef(Py_None);
+}
+
 /* What the event loop calls for futures that were woken together. If a callback raises, as after an interrupt, the event
  * loop may stop: the others are left to it. */
 static PyObject *
 run_callbacks(PyObject *module_object, PyObject *futures)
 {
     module_state *module = module_get_state(module_object);
-    for (Py_ssize_t i = 0; i < PyList_GET_SIZE(futures); i++) {
-        if (call_callbacks(module, (future *)PyList_GET_ITEM(futures, i), call_now) < 0) {
+    PyObject *outer = calling_loop;
+    int error = 0;
+    for (Py_ssize_t i = 0; i < PyList_GET_SIZE(futures) && error == 0; i++) {
+        future *self = (future *)PyList_GET_ITEM(futures, i);
+        calling_loop = self->loop;
+        error = call_callbacks(module, self, call_in_context);
+        if (error < 0) {
             PyObject *raised = PyErr_GetRaisedException();
             if (schedule_batch(module, futures, i + 1) < 0) {
                 raised = exception_chain(PyErr_GetRaisedException(), raised);
             }
             PyErr_SetRaisedException(raised);
-            return NULL;
         }
     }
-    Py_RETURN_NONE;
+    calling_loop = outer;
+    return error < 0 ? NULL : Py_NewRef(Py_None);
 }
 
 /* The queue */
@@ -247,7 +299,7 @@ wake_one(module_state *module, future_queue *queue)
     if (first == NULL) {
         return 0;
     }
-    int error = call_callbacks(module, first, call_soon);
+    int error = schedule_one(module, first);
     Py_DECREF(first);
     return error;
 }
@@ -511,6 +563,7 @@ static PyType_Spec future_spec = {
     .slots = future_slots,
 };
 
+static PyMethodDef run_callback_method = {"run_callback", run_callback, METH_O, NULL};
 static PyMethodDef run_callbacks_method = {"run_callbacks", run_callbacks, METH_O, NULL};
 
 int
@@ -519,9 +572,10 @@ aio_future_exec(PyObject *module)
     module_state *state = module_get_state(module);
     state->str_call_soon = PyUnicode_InternFromString("call_soon");
     state->context_keyword = Py_BuildValue("(s)", "context");
+    state->run_callback = PyCFunction_New(&run_callback_method, module);
     state->run_callbacks = PyCFunction_New(&run_callbacks_method, module);
     state->future_type = (PyTypeObject *)PyType_FromModuleAndSpec(module, &future_spec, NULL);
-    bool made = state->str_call_soon != NULL && state->context_keyword != NULL && state->run_callbacks != NULL &&
-                state->future_type != NULL;
+    bool made = state->str_call_soon != NULL && state->context_keyword != NULL && state->run_callback != NULL &&
+                state->run_callbacks != NULL && state->future_type != NULL;
     return made ? 0 : -1;
 }

@@ -40,6 +40,10 @@ typedef struct {
 future *
 future_new(module_state *module, PyObject *loop);
 
+/* Whether this thread runs a callback of futures of that loop (NULL: no loop): it is the running loop, then. */
+bool
+future_loop_is_calling(PyObject *loop);
+
 /* Returns 0 if the future is done; -1 with an exception set if it is cancelled or pending. */
 int
 future_check(future *self);
