@@ -428,6 +428,26 @@ barrier_repr(PyObject *self)
     return repr;
 }
 
+/* Raises what asyncio raises for these parties: releases differ in the text, also within a version. */
+static void
+raise_bad_parties(PyObject *parties)
+{
+    PyObject *barrier = module_import_from("asyncio.locks", "Barrier");
+    if (barrier == NULL) {
+        return;
+    }
+    /* It may be ours, put there for all to use. */
+    bool ours = PyType_Check(barrier) && PyType_GetModuleByDef((PyTypeObject *)barrier, &module_definition) != NULL;
+    PyErr_Clear();
+    if (!ours) {
+        Py_XDECREF(PyObject_CallOneArg(barrier, parties));
+    }
+    if (!PyErr_Occurred()) {
+        PyErr_SetString(PyExc_ValueError, "parties must be >= 1");
+    }
+    Py_DECREF(barrier);
+}
+
 /* Returns how many parties there are; 0 if that is no integer of this size; -1 with an exception set. */
 static Py_ssize_t
 check_parties(PyObject *parties)
@@ -435,14 +455,10 @@ check_parties(PyObject *parties)
     PyObject *one = PyLong_FromLong(1);
     int less = one == NULL ? -1 : PyObject_RichCompareBool(parties, one, Py_LT);
     Py_XDECREF(one);
+    if (less > 0) {
+        raise_bad_parties(parties);
+    }
     if (less != 0) {
-        if (less > 0) {
-#if PY_VERSION_HEX >= 0x030E0000
-            PyErr_SetString(PyExc_ValueError, "parties must be >= 1");
-#else
-            PyErr_SetString(PyExc_ValueError, "parties must be > 0");
-#endif
-        }
         return -1;
     }
     if (!PyLong_Check(parties)) {

@@ -207,10 +207,11 @@ coroutine_throw(coroutine *self, PyObject *const *args, Py_ssize_t count)
     if (state < 0) {
         return NULL;
     }
-    if (set_thrown(args, count) < 0) {
+    if (set_thrown(args, count) < 0 && state == COROUTINE_CREATED) {
         end_step(self, state);
         return NULL;
     }
+    /* If the arguments are wrong, it is that error which the coroutine gets: the future that it awaits finds it. */
     raise_inside(self, state);
     return NULL;
 }
