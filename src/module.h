@@ -53,5 +53,6 @@ int condition_exec(PyObject *module);
 int semaphore_exec(PyObject *module);
 int event_exec(PyObject *module);
 int barrier_exec(PyObject *module);
+int floor_exec(PyObject *module);
 
 #endif
