@@ -1,4 +1,4 @@
-"""The parking layer without Python: park/park_test.c, built for each backend and each sanitizer, one scenario a test."""
+"""The parking layer without Python: park/park_test.c, for each backend and each sanitizer, one scenario a test."""
 
 import os
 import platform
@@ -11,6 +11,8 @@ import sysconfig
 from pathlib import Path
 
 import pytest
+
+Result = subprocess.CompletedProcess[str]
 
 TESTS = Path(__file__).parent / "park"
 SOURCE = Path(__file__).parent.parent / "src"
@@ -39,7 +41,7 @@ def find_compiler() -> list[str]:
     pytest.skip("no C compiler: install gcc or clang")
 
 
-def compile_program(target: Path, sources: list[str], backend: str, sanitizers: str) -> subprocess.CompletedProcess[str]:
+def compile_program(target: Path, sources: list[str], backend: str, sanitizers: str) -> Result:
     command = [
         *find_compiler(),
         *("-std=c11", "-O1", "-g", "-Wall", "-Wextra", "-Werror", "-pthread"),
@@ -51,7 +53,7 @@ def compile_program(target: Path, sources: list[str], backend: str, sanitizers: 
     return subprocess.run(command, capture_output=True, text=True, timeout=TIMEOUT, check=False)
 
 
-def run_program(program: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+def run_program(program: Path, *arguments: str) -> Result:
     """Runs it; once more without address space randomisation where that is what a sanitizer stumbles over."""
     command = [str(program), *arguments]
     environment = os.environ | ENVIRONMENT
