@@ -28,7 +28,7 @@
 /* Long enough that only a lost wake explains it. */
 #define LOST_AFTER (30 * SECOND)
 /* How long a scenario goes on that counts as many rounds as it can. */
-#define STRESS_TIME (700 * MILLISECOND)
+#define STRESS_TIME (300 * MILLISECOND)
 
 #define CHECK(condition, ...)                                                         \
     do {                                                                              \
@@ -112,8 +112,11 @@ SCENARIO(token_before_park_is_kept)
 {
     parker p;
     make_parker(&p);
+    CHECK(!parker_has_token(&p), "a new one has a token");
     parker_unpark(&p);
+    CHECK(parker_has_token(&p), "the token is not seen");
     CHECK(parker_park(&p, PARK_FOREVER) == PARK_UNPARKED, "the token was not there");
+    CHECK(!parker_has_token(&p), "the token was not taken");
 }
 
 SCENARIO(two_tokens_count_once)
