@@ -112,6 +112,12 @@ def test_own_attribute_stays_here(monkeypatch):
     assert not hasattr(threading, "an_attribute")
 
 
+def test_parking_backend_is_the_one_that_was_asked_for():
+    default = "futex" if sys.platform == "linux" else "pthread"
+    assert _core.park_backend in {default, "pthread"}
+    assert _core.park_backend == os.environ.get("CTHREADING_PARK", _core.park_backend)
+
+
 def test_import_loads_no_other_module(tmp_path):
     code = """if True:
         import sys, threading
