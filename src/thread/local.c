@@ -515,11 +515,13 @@ local_traverse(local_object *self, visitproc visit, void *arg)
 static int
 local_clear(local_object *self)
 {
-    /* The tables of the threads still have the old number. */
-    self->number = number_next();
     Py_CLEAR(self->args);
     Py_CLEAR(self->keywords);
-    local_release(self);
+    if (self->values != NULL) {
+        /* The tables of the threads still have the old number. */
+        self->number = number_next();
+        local_release(self);
+    }
     return 0;
 }
 
@@ -537,27 +539,64 @@ local_dealloc(local_object *self)
     Py_DECREF(type);
 }
 
-static inline bool
+/* A name that is not a plain str can claim to be equal. */
+static int
+is_dict_name_slow(PyObject *name)
+{
+    PyObject *dict_name = PyUnicode_FromString("__dict__");
+    if (dict_name == NULL) {
+        return -1;
+    }
+    int result = PyObject_RichCompareBool(name, dict_name, Py_EQ);
+    Py_DECREF(dict_name);
+    return result;
+}
+
+static inline int
 is_dict_name(PyObject *name)
 {
-    return PyUnicode_Check(name) && PyUnicode_GET_LENGTH(name) == 8 && PyUnicode_KIND(name) == PyUnicode_1BYTE_KIND &&
+    if (!PyUnicode_CheckExact(name)) {
+        return is_dict_name_slow(name);
+    }
+    return PyUnicode_GET_LENGTH(name) == 8 && PyUnicode_KIND(name) == PyUnicode_1BYTE_KIND &&
            memcmp(PyUnicode_1BYTE_DATA(name), "__dict__", 8) == 0;
 }
 
 static PyObject *
-local_getattro(local_object *self, PyObject *name)
+local_get_attribute(local_object *self, PyObject *name, PyObject *dict)
 {
-    PyObject *dict = local_get_dict(self);
-    if (dict == NULL || is_dict_name(name)) {
-        return dict;
+    int is_dict = is_dict_name(name);
+    if (is_dict != 0) {
+        return is_dict < 0 ? NULL : Py_NewRef(dict);
     }
     PyObject *found = NULL;
     /* local itself has no attributes that would come before those of the thread. */
     if (Py_TYPE(self) != self->base || PyDict_GetItemRef(dict, name, &found) == 0) {
         found = object_get_attribute(self, name, dict);
     }
+    return found;
+}
+
+static PyObject *
+local_getattro(local_object *self, PyObject *name)
+{
+    PyObject *dict = local_get_dict(self);
+    if (dict == NULL) {
+        return NULL;
+    }
+    PyObject *found = local_get_attribute(self, name, dict);
     Py_DECREF(dict);
     return found;
+}
+
+static int
+local_set_attribute(local_object *self, PyObject *name, PyObject *value, PyObject *dict)
+{
+    int is_dict = is_dict_name(name);
+    if (is_dict > 0) {
+        PyErr_Format(PyExc_AttributeError, "'%.100s' object attribute %R is read-only", Py_TYPE(self)->tp_name, name);
+    }
+    return is_dict != 0 ? -1 : object_set_attribute(self, name, value, dict);
 }
 
 static int
@@ -567,13 +606,7 @@ local_setattro(local_object *self, PyObject *name, PyObject *value)
     if (dict == NULL) {
         return -1;
     }
-    int result = -1;
-    if (is_dict_name(name)) {
-        PyErr_Format(PyExc_AttributeError, "'%.100s' object attribute '%U' is read-only", Py_TYPE(self)->tp_name, name);
-    }
-    else {
-        result = object_set_attribute(self, name, value, dict);
-    }
+    int result = local_set_attribute(self, name, value, dict);
     Py_DECREF(dict);
     return result;
 }
