@@ -149,6 +149,12 @@ thread_slot(thread_values *self, uint64_t number)
     return slot_find(self->slots, self->shift, number);
 }
 
+static inline size_t
+thread_size(thread_values *self)
+{
+    return (size_t)1 << (64 - self->shift);
+}
+
 /* Makes room for one more number: a new table, of those values that are still there. */
 static int
 thread_rebuild(thread_values *self)
@@ -184,7 +190,7 @@ thread_rebuild(thread_values *self)
 static inline bool
 thread_is_full(thread_values *self)
 {
-    return self->slots == NULL || (self->used + 1) * 3 > ((size_t)1 << (64 - self->shift)) * 2;
+    return (self->used + 1) * 3 > thread_size(self) * 2;
 }
 
 static void
@@ -254,6 +260,14 @@ thread_find(PyTypeObject *type)
     return (thread_values *)found;
 }
 
+/* A finalizer uses a local, or makes one, while garbage collection takes the module down. */
+static void *
+module_is_cleared(void)
+{
+    PyErr_SetString(PyExc_SystemError, "the module of this local has been cleared");
+    return NULL;
+}
+
 /* The calling thread's, for locals whose base type this is. Returns a borrowed reference. */
 static thread_values *
 thread_current(PyTypeObject *base)
@@ -264,8 +278,7 @@ thread_current(PyTypeObject *base)
     }
     PyTypeObject *type = state->thread_values_type;
     if (type == NULL) {
-        PyErr_SetString(PyExc_SystemError, "the module of this local has been cleared");
-        return NULL;
+        return module_is_cleared();
     }
     thread_values *self = thread_get_latest();
     if (self == NULL || Py_TYPE(self) != type) {
@@ -277,12 +290,14 @@ thread_current(PyTypeObject *base)
     return self;
 }
 
-/* Drops all values. A finalizer that uses a local again finds it empty. */
-static void
+/* Drops all values. A finalizer that uses a local again finds it empty. Returns whether there were any. */
+static bool
 thread_release(thread_values *self)
 {
-    memset(self->slots, 0, ((size_t)1 << (64 - self->shift)) * sizeof(slot));
-    self->used = 0;
+    if (self->slots != NULL) {
+        memset(self->slots, 0, thread_size(self) * sizeof(slot));
+        self->used = 0;
+    }
     guard_lock(&lists_guard);
     membership *taken = self->values;
     for (membership *i = taken; i != NULL; i = i->next) {
@@ -291,11 +306,13 @@ thread_release(thread_values *self)
     self->values = NULL;
     self->count = 0;
     guard_unlock(&lists_guard);
+    bool had_any = taken != NULL;
     while (taken != NULL) {
         values *found = values_of_thread(taken);
         taken = taken->next;
         values_free(found);
     }
+    return had_any;
 }
 
 static void
@@ -317,8 +334,9 @@ thread_dealloc(thread_values *self)
     if (self->tstate == tstate && self->tstate_id == PyThreadState_GetID(tstate)) {
         thread_set_latest(self);
     }
-    for (int i = 0; i < END_PASSES && self->values != NULL; i++) {
-        thread_release(self);
+    int passes = 0;
+    while (passes < END_PASSES && thread_release(self)) {
+        passes++;
     }
     thread_leave_values(self);
     atomic_fetch_add_explicit(&threads_ended.count, 1, memory_order_release);
@@ -480,6 +498,9 @@ local_new(PyTypeObject *type, PyObject *args, PyObject *keywords)
         return NULL;
     }
     PyTypeObject *base = module_state_of(type)->local_type;
+    if (base == NULL) {
+        return module_is_cleared();
+    }
     local_object *self = (local_object *)type->tp_alloc(type, 0);
     if (self == NULL) {
         return NULL;
@@ -617,6 +638,7 @@ static PyMemberDef local_members[] = {
 };
 
 PyDoc_STRVAR(local_doc,
+             "local()\n--\n\n"
              "An object whose attributes are each thread's own; as threading.local.\n\n"
              "What a thread sets, only that thread sees, until it ends. __dict__ is the dictionary of the calling\n"
              "thread's attributes. The __init__ of a subclass is called in each thread that uses the object, when it\n"
