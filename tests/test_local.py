@@ -6,17 +6,15 @@ import _thread
 import copy
 import gc
 import os
-import sys
 import threading
 import weakref
 from collections.abc import Callable
 from types import ModuleType
 from typing import Any
 
+import cthreading
 import pytest
 from helpers import PATIENCE, Crew, run_python, wait_until
-
-import cthreading
 
 
 class Token:
@@ -131,7 +129,7 @@ def test_deleting(module: ModuleType) -> None:
     local = module.local()
     local.x = 1
     in_thread(lambda: setattr(local, "x", 2))
-    with pytest.raises(AttributeError, match="'?x'?"):
+    with pytest.raises(AttributeError, match="x"):
         in_thread(lambda: delattr(local, "x"))
     del local.x
     assert not hasattr(local, "x")
@@ -265,9 +263,9 @@ def test_arguments_need_an_init(module: ModuleType) -> None:
 
     for cls in (module.local, Sub):
         for args, keywords in (((1,), {}), ((), {"a": 1})):
-            with pytest.raises(TypeError, match="^Initialization arguments are not supported$"):
+            with pytest.raises(TypeError, match=r"^Initialization arguments are not supported$"):
                 cls(*args, **keywords)
-            with pytest.raises(TypeError, match="^Initialization arguments are not supported$"):
+            with pytest.raises(TypeError, match=r"^Initialization arguments are not supported$"):
                 cls.__new__(cls, *args, **keywords)
 
 
@@ -501,10 +499,8 @@ def test_what_the_class_has(module: ModuleType) -> None:
 
     local = Sub()
     local.x = 1
-    assert (local.plain, local.wins, local.yields, local.fixed, local.method()) == (
-        *("class", "descriptor", "descriptor", "property"),
-        1,
-    )
+    assert (local.plain, local.wins, local.yields, local.fixed) == ("class", "descriptor", "descriptor", "property")
+    assert local.method() == 1
     local.wins = 5
     local.__dict__.update(wins="dict", fixed="dict", yields="dict", plain="dict")
     assert (local.plain, local.wins, local.yields, local.fixed) == ("dict", "descriptor", "dict", "property")
@@ -752,7 +748,6 @@ def test_a_finalizer_that_always_sets_another_value_does_not_hold_up_the_end(mod
     in_thread(lambda: setattr(local, "again", Again()))
     assert Again.count >= 1
     going_on.clear()
-    del local
 
 
 def test_init_is_called_for_a_finalizer_at_the_end_of_the_thread(module: ModuleType) -> None:
@@ -1001,8 +996,6 @@ def test_locals_and_threads_come_and_go_together(module: ModuleType, crew: Crew)
         barrier = threading.Barrier(6)
         for i in range(6):
             crew.start(work, i, barrier)
-        barrier_threads, crew.threads = crew.threads, []
-        crew.threads = barrier_threads
         crew.join()
 
 

@@ -207,8 +207,7 @@ static inline thread_values *
 thread_get_latest(void)
 {
     PyThreadState *tstate = PyThreadState_Get();
-    if (latest.tstate == tstate &&
-        latest.ended == atomic_load_explicit(&threads_ended.count, memory_order_relaxed) &&
+    if (latest.tstate == tstate && latest.ended == atomic_load_explicit(&threads_ended.count, memory_order_relaxed) &&
         latest.tstate_id == PyThreadState_GetID(tstate)) {
         return latest.thread;
     }
@@ -467,12 +466,15 @@ local_get_dict(local_object *self)
     return local_get_dict_slow(self);
 }
 
-/* Drops the values of all threads. */
+/* Drops the values of all threads. The tables of the threads keep the number, which therefore is not used again. */
 static void
 local_release(local_object *self)
 {
     guard_lock(&lists_guard);
     membership *taken = self->values;
+    if (taken != NULL) {
+        self->number = number_next();
+    }
     for (membership *i = taken; i != NULL; i = i->next) {
         values *found = values_of_local(i);
         if (found->thread != NULL) {
@@ -538,11 +540,7 @@ local_clear(local_object *self)
 {
     Py_CLEAR(self->args);
     Py_CLEAR(self->keywords);
-    if (self->values != NULL) {
-        /* The tables of the threads still have the old number. */
-        self->number = number_next();
-        local_release(self);
-    }
+    local_release(self);
     return 0;
 }
 
