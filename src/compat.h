@@ -16,6 +16,7 @@
 /* 3.12 gave the member types and flags of structmember.h their Py_ names. */
 #define Py_T_PYSSIZET T_PYSSIZET
 #define Py_READONLY READONLY
+#define Py_T_OBJECT_EX T_OBJECT_EX
 
 /* 3.12 made the exception being raised one object. */
 static inline PyObject *
@@ -53,6 +54,10 @@ PyDict_GetItemRef(PyObject *dict, PyObject *key, PyObject **value)
     *value = Py_XNewRef(PyDict_GetItemWithError(dict, key));
     return *value != NULL ? 1 : PyErr_Occurred() ? -1 : 0;
 }
+
+/* 3.13 brought the free-threaded build; with the GIL, a section without Python code needs nothing. */
+#define Py_BEGIN_CRITICAL_SECTION(object) {
+#define Py_END_CRITICAL_SECTION() }
 #endif
 
 /* No version has a public way to look up an attribute in the type and in a dict that is not the object's own. */

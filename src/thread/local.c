@@ -681,6 +681,6 @@ local_exec(PyObject *module)
     if (state->thread_values_type == NULL) {
         return -1;
     }
-    state->local_type = module_add_type(module, &local_spec);
+    state->local_type = module_add_type(module, &local_spec, NULL);
     return state->local_type == NULL ? -1 : 0;
 }
