@@ -67,9 +67,9 @@ typedef struct {
 /* Guards the memberships of all values, and the counts. Nothing that could run Python code is called while it is held. */
 static guard lists_guard;
 
-/* What this OS thread has last used. It is good as long as no thread_values has gone since, and the thread state is the
- * one that it belongs to: an address can be taken again, and an id is unique in its interpreter only. (Both, and a
- * stale one, found through a thread state that is gone, holds no number that a local of another interpreter has.) */
+/* What this OS thread has last used. It is good for the thread state that it belongs to, as long as no thread_values has
+ * gone since. The address of a thread state can be taken again, so its id is compared too; ids repeat from interpreter to
+ * interpreter, but what is found by mistake then is memory still, and has no number of a local of this interpreter. */
 static _Thread_local struct {
     PyThreadState *tstate;
     uint64_t tstate_id;
