@@ -1,15 +1,15 @@
 /* threading.local: an object whose attributes are each thread's own.
  *
- * Two kinds of objects meet here: a local, and what a thread holds of locals, which the thread state's dictionary owns
- * (thread_values), so that it goes when the thread state is cleared. Where a thread has used a local, one `values` binds
- * the two: the dictionary of that local's attributes in that thread. It is in a list of the local's and in a list of
- * the thread's, and goes with whichever goes first. The local owns the dictionary as far as garbage collection is
- * concerned, so that a cycle through it is found, in whichever thread it was made.
+ * Two kinds of objects meet here: a local, and what a thread holds of locals (thread_values), which the dictionary of
+ * the thread state owns, so that it goes when the thread state is cleared. Where a thread has used a local, one
+ * `values` binds the two: the dictionary of that local's attributes in that thread. It is in a list of the local's and
+ * in a list of the thread's, and goes with whichever goes first. The local owns the dictionary as far as garbage
+ * collection is concerned, so that a cycle through it is found, in whichever thread it was made.
  *
  * The fast path needs neither lock nor dictionary: each OS thread remembers the thread_values of the thread state it
  * has last run, and that has a hash table from the number of a local, never given twice in a process, to the
- * dictionary. Only its own thread uses the table. A local that goes leaves its number behind there, to be swept out when
- * the table is next rebuilt: no other local will ask for it. */
+ * dictionary. Only its own thread uses the table. A local that goes leaves its number behind there, to be swept out
+ * when the table is next rebuilt: no other local will ask for it. */
 #include "../module.h"
 
 #include <stdatomic.h>
@@ -64,12 +64,13 @@ typedef struct {
     membership *values;
 } local_object;
 
-/* Guards the memberships of all values, and the counts. Nothing that could run Python code is called while it is held. */
+/* Guards the memberships of all values, and the counts. Nothing that could run Python code is called with it held. */
 static guard lists_guard;
 
-/* What this OS thread has last used. It is good for the thread state that it belongs to, as long as no thread_values has
- * gone since. The address of a thread state can be taken again, so its id is compared too; ids repeat from interpreter to
- * interpreter, but what is found by mistake then is memory still, and has no number of a local of this interpreter. */
+/* What this OS thread has last used. It is good for the thread state that it belongs to, as long as no thread_values
+ * has gone since. The address of a thread state can be taken again, so its id is compared too; ids repeat from
+ * interpreter to interpreter, but what is found by mistake then is memory still, and has no number of a local of this
+ * interpreter. */
 static _Thread_local struct {
     PyThreadState *tstate;
     uint64_t tstate_id;
