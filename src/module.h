@@ -59,5 +59,6 @@ int semaphore_exec(PyObject *module);
 int event_exec(PyObject *module);
 int barrier_exec(PyObject *module);
 int local_exec(PyObject *module);
+int floor_exec(PyObject *module);
 
 #endif
