@@ -65,4 +65,17 @@ PyDict_GetItemRef(PyObject *dict, PyObject *key, PyObject **value)
 #define object_set_attribute(self, name, value, dict) \
     _PyObject_GenericSetAttrWithDict((PyObject *)(self), (name), (value), (dict))
 
+/* The calling thread's ident, as threading.get_ident gives it. On Linux it is pthread_self, which the compiler knows to be
+ * constant within a function: asking twice costs nothing. */
+#ifdef __linux__
+#include <pthread.h>
+static inline unsigned long
+thread_ident(void)
+{
+    return (unsigned long)pthread_self();
+}
+#else
+#define thread_ident PyThread_get_thread_ident
+#endif
+
 #endif

@@ -156,7 +156,7 @@ trip(barrier_object *self)
         int64_t round = self->round;
         PyObject *action = Py_NewRef(self->action);
         self->count++;
-        self->in_action = PyThread_get_thread_ident();
+        self->in_action = thread_ident();
         waitqueue_unlock(&self->queue);
         failed = call_action(action) < 0;
         Py_DECREF(action);
@@ -188,7 +188,7 @@ trip(barrier_object *self)
 static int
 wait_for_action(barrier_object *self)
 {
-    bool own = self->in_action == PyThread_get_thread_ident();
+    bool own = self->in_action == thread_ident();
     waiter *w = own ? NULL : wait_begin();
     if (w != NULL) {
         waitqueue_lock(&self->newcomers);
@@ -236,8 +236,8 @@ leave(barrier_object *self, waiter *w, bool timed_out)
 static PyObject *
 wait_for_others(barrier_object *self, waiter *w, PyObject *timeout)
 {
-    int64_t deadline;
-    int granted = deadline_from_total_timeout(timeout, &deadline) < 0 ? -1 : deadline == 0 ? 0 : wait_granted(w, deadline);
+    int64_t wait = wait_from_total_timeout(timeout);
+    int granted = wait < 0 ? -1 : wait == 0 ? 0 : wait_granted(w, deadline_after(wait));
     if (granted < 0) {
         leave(self, w, false);
         return NULL;
@@ -248,14 +248,15 @@ wait_for_others(barrier_object *self, waiter *w, PyObject *timeout)
     return w->outcome == BROKEN ? raise_broken(self) : PyLong_FromLong(w->outcome);
 }
 
-PyDoc_STRVAR(wait_doc,
-             "wait($self, /, timeout=None)\n--\n\n"
-             "Wait until as many threads wait as the barrier has parties; as threading.Barrier.wait.\n\n"
-             "The last to arrive runs the action, then all go on. timeout is the longest wait in seconds, None the one\n"
-             "that the barrier was made with. Return an int from 0 to parties - 1, another one for each thread, in the\n"
-             "order of arrival. Raise BrokenBarrierError if the barrier is or gets broken, or is reset meanwhile; a\n"
-             "timeout breaks it. If a signal handler or the action raises, that exception is raised here; the action's\n"
-             "breaks the barrier.");
+PyDoc_STRVAR(
+    wait_doc,
+    "wait($self, /, timeout=None)\n--\n\n"
+    "Wait until as many threads wait as the barrier has parties; as threading.Barrier.wait.\n\n"
+    "The last to arrive runs the action, then all go on. timeout is the longest wait in seconds, None the one\n"
+    "that the barrier was made with. Return an int from 0 to parties - 1, another one for each thread, in the\n"
+    "order of arrival. Raise BrokenBarrierError if the barrier is or gets broken, or is reset meanwhile; a\n"
+    "timeout breaks it. If a signal handler or the action raises, that exception is raised here; the action's\n"
+    "breaks the barrier.");
 
 static PyObject *
 barrier_wait(barrier_object *self, PyObject *const *args, Py_ssize_t count, PyObject *keywords)
@@ -268,6 +269,11 @@ barrier_wait(barrier_object *self, PyObject *const *args, Py_ssize_t count, PyOb
         }
     }
     waitqueue_lock(&self->queue);
+    if (self->parties == 1 && self->action == Py_None && self->state == STATE_FILLING) {
+        /* Alone. */
+        waitqueue_unlock(&self->queue);
+        return PyLong_FromLong(0);
+    }
     while (self->in_action != 0) {
         if (wait_for_action(self) < 0) {
             return NULL;
@@ -380,8 +386,10 @@ static PyMethodDef barrier_methods[] = {
 
 static PyMemberDef barrier_members[] = {
     OBJECT_MEMBERS(barrier_object),
-    {"_action", Py_T_OBJECT_EX, offsetof(barrier_object, action), Py_READONLY, "Called when all have arrived, or None."},
-    {"_timeout", Py_T_OBJECT_EX, offsetof(barrier_object, timeout), Py_READONLY, "The default timeout in seconds, or None."},
+    {"_action", Py_T_OBJECT_EX, offsetof(barrier_object, action), Py_READONLY,
+     "Called when all have arrived, or None."},
+    {"_timeout", Py_T_OBJECT_EX, offsetof(barrier_object, timeout), Py_READONLY,
+     "The default timeout in seconds, or None."},
     {NULL},
 };
 
@@ -393,16 +401,18 @@ static PyGetSetDef barrier_getset[] = {
     {"_parties", (getter)get_parties, NULL, "How many threads it takes."},
     {"_count", (getter)get_count, NULL, "How many threads wait now."},
     {"_state", (getter)get_state, NULL, "0: filling, -2: broken."},
-    {"_cond", private_condition_get, NULL, "A condition that reset() and abort() notify, made when first read."},
+    {"_cond", private_condition_get, NULL, "A condition that reset() and abort() notify, made when first read.",
+     PRIVATE_CONDITION(barrier_object, queue)},
     {NULL},
 };
 
-PyDoc_STRVAR(barrier_doc,
-             "Barrier(parties, action=None, timeout=None)\n--\n\n"
-             "A point where a fixed number of threads wait for each other; as threading.Barrier.\n\n"
-             "action is called by the last thread to arrive, before any goes on. timeout is the default for wait(), in\n"
-             "seconds; None means no limit. The barrier can be used again and again. Raise ValueError if parties is less\n"
-             "than one.");
+PyDoc_STRVAR(
+    barrier_doc,
+    "Barrier(parties, action=None, timeout=None)\n--\n\n"
+    "A point where a fixed number of threads wait for each other; as threading.Barrier.\n\n"
+    "action is called by the last thread to arrive, before any goes on. timeout is the default for wait(), in\n"
+    "seconds; None means no limit. The barrier can be used again and again. Raise ValueError if parties is less\n"
+    "than one.");
 
 static PyType_Slot barrier_slots[] = {
     {Py_tp_doc, (void *)barrier_doc},

@@ -134,11 +134,12 @@ take_soon(permits *self)
 }
 
 int
-permits_take_slow(permits *self, int64_t deadline)
+permits_take_slow(permits *self, int64_t wait)
 {
-    if (deadline == 0) {
+    if (wait == 0) {
         return 0;
     }
+    int64_t deadline = deadline_after(wait);
     if (take_soon(self)) {
         return 1;
     }
