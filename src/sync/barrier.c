@@ -17,12 +17,12 @@
 
 typedef struct {
     OBJECT_HEAD
-    PyObject *action;
-    PyObject *timeout;
+    PyObject *action;  /* NULL: none */
+    PyObject *timeout; /* NULL: none */
     int64_t parties;
     int64_t count; /* who have arrived in this round */
-    int64_t round;
-    int state;
+    uint32_t round;
+    _Atomic int32_t state;
     unsigned long in_action; /* the ident of the thread that runs the action; 0: none does */
     waitqueue queue;
     waitqueue newcomers; /* who came while the action ran */
@@ -54,8 +54,8 @@ barrier_init(PyObject *self, PyObject *args, PyObject *keywords)
     }
     barrier_object *barrier = (barrier_object *)self;
     barrier->parties = parties;
-    Py_XSETREF(barrier->action, Py_NewRef(values[1] == NULL ? Py_None : values[1]));
-    Py_XSETREF(barrier->timeout, Py_NewRef(values[2] == NULL ? Py_None : values[2]));
+    Py_XSETREF(barrier->action, Py_XNewRef(values[1] == Py_None ? NULL : values[1]));
+    Py_XSETREF(barrier->timeout, Py_XNewRef(values[2] == Py_None ? NULL : values[2]));
     return 0;
 }
 
@@ -71,8 +71,6 @@ barrier_vectorcall(PyObject *callable, PyObject *const *args, size_t flags, PyOb
             barrier_object *self = (barrier_object *)type->tp_alloc(type, 0);
             if (self != NULL) {
                 self->parties = parties;
-                self->action = Py_NewRef(Py_None);
-                self->timeout = Py_NewRef(Py_None);
             }
             return (PyObject *)self;
         }
@@ -152,7 +150,7 @@ trip(barrier_object *self)
     bool failed = false;
     bool broken = false;
     waiter *newcomers = NULL;
-    if (self->action != NULL && self->action != Py_None) {
+    if (self->action != NULL) {
         int64_t round = self->round;
         PyObject *action = Py_NewRef(self->action);
         self->count++;
@@ -268,12 +266,10 @@ barrier_wait(barrier_object *self, PyObject *const *args, Py_ssize_t count, PyOb
             return NULL;
         }
     }
-    waitqueue_lock(&self->queue);
-    if (self->parties == 1 && self->action == Py_None && self->state == STATE_FILLING) {
-        /* Alone. */
-        waitqueue_unlock(&self->queue);
-        return PyLong_FromLong(0);
+    if (self->parties == 1 && self->action == NULL && self->state == STATE_FILLING) {
+        return PyLong_FromLong(0); /* alone */
     }
+    waitqueue_lock(&self->queue);
     while (self->in_action != 0) {
         if (wait_for_action(self) < 0) {
             return NULL;
@@ -327,6 +323,18 @@ barrier_abort(barrier_object *self, PyObject *Py_UNUSED(ignored))
 {
     break_round(self, STATE_BROKEN);
     return private_condition_notify(self->dict) < 0 ? NULL : Py_NewRef(Py_None);
+}
+
+static PyObject *
+get_action(barrier_object *self, void *Py_UNUSED(closure))
+{
+    return Py_NewRef(self->action == NULL ? Py_None : self->action);
+}
+
+static PyObject *
+get_timeout(barrier_object *self, void *Py_UNUSED(closure))
+{
+    return Py_NewRef(self->timeout == NULL ? Py_None : self->timeout);
 }
 
 static PyObject *
@@ -386,10 +394,6 @@ static PyMethodDef barrier_methods[] = {
 
 static PyMemberDef barrier_members[] = {
     OBJECT_MEMBERS(barrier_object),
-    {"_action", Py_T_OBJECT_EX, offsetof(barrier_object, action), Py_READONLY,
-     "Called when all have arrived, or None."},
-    {"_timeout", Py_T_OBJECT_EX, offsetof(barrier_object, timeout), Py_READONLY,
-     "The default timeout in seconds, or None."},
     {NULL},
 };
 
@@ -398,6 +402,8 @@ static PyGetSetDef barrier_getset[] = {
     {"parties", (getter)get_parties, NULL, "How many threads it takes."},
     {"n_waiting", (getter)get_count, NULL, "How many threads wait now."},
     {"broken", (getter)get_broken, NULL, "Whether the barrier is broken."},
+    {"_action", (getter)get_action, NULL, "Called when all have arrived, or None."},
+    {"_timeout", (getter)get_timeout, NULL, "The default timeout in seconds, or None."},
     {"_parties", (getter)get_parties, NULL, "How many threads it takes."},
     {"_count", (getter)get_count, NULL, "How many threads wait now."},
     {"_state", (getter)get_state, NULL, "0: filling, -2: broken."},

@@ -47,13 +47,16 @@ is_native(condition_object *self)
 
 /* Construction */
 
-static inline bool
-has_waiters(condition_object *self)
+static size_t
+count_waiters(waitqueue *queue)
 {
-    waitqueue_lock(&self->queue);
-    bool has = self->queue.last != NULL;
-    waitqueue_unlock(&self->queue);
-    return has;
+    if (queue == NULL) {
+        return 0;
+    }
+    waitqueue_lock(queue);
+    size_t count = waitqueue_count(queue);
+    waitqueue_unlock(queue);
+    return count;
 }
 
 static int
@@ -68,7 +71,7 @@ require_attribute(PyObject *object, const char *name)
 static int
 set_lock(condition_object *self, PyObject *lock, module_state *state)
 {
-    if (has_waiters(self)) {
+    if (count_waiters(&self->queue) != 0) {
         PyErr_SetString(PyExc_RuntimeError, "cannot initialize a condition that threads wait on");
         return -1;
     }
@@ -583,7 +586,8 @@ condition_notify(condition_object *self, PyObject *const *args, Py_ssize_t count
     if (require_owned(self, "cannot notify on un-acquired lock") < 0) {
         return NULL;
     }
-    if (has_waiters(self)) {
+    /* Who waits has joined the queue before releasing the lock that is held here. */
+    if (!waitqueue_is_empty(&self->queue)) {
         int64_t wanted = n == NULL ? 1 : count_to_notify(n);
         if (wanted < 0) {
             return NULL;
@@ -591,18 +595,6 @@ condition_notify(condition_object *self, PyObject *const *args, Py_ssize_t count
         notify_waiters(self, wanted);
     }
     Py_RETURN_NONE;
-}
-
-static size_t
-count_waiters(waitqueue *queue)
-{
-    if (queue == NULL) {
-        return 0;
-    }
-    waitqueue_lock(queue);
-    size_t count = waitqueue_count(queue);
-    waitqueue_unlock(queue);
-    return count;
 }
 
 PyDoc_STRVAR(notify_all_doc,
@@ -620,7 +612,9 @@ condition_notify_all(condition_object *self, PyObject *Py_UNUSED(ignored))
     if (require_owned(self, "cannot notify on un-acquired lock") < 0) {
         return NULL;
     }
-    notify_waiters(self, PERMITS_MAX);
+    if (!waitqueue_is_empty(&self->queue)) {
+        notify_waiters(self, PERMITS_MAX);
+    }
     Py_RETURN_NONE;
 }
 

@@ -22,7 +22,8 @@ update_contended(permits *self)
 {
     for (;;) {
         int64_t seen = word_load(&self->word);
-        int64_t wanted = self->queue.last == NULL ? seen & ~(int64_t)PERMITS_CONTENDED : seen | PERMITS_CONTENDED;
+        int64_t wanted =
+            waitqueue_is_empty(&self->queue) ? seen & ~(int64_t)PERMITS_CONTENDED : seen | PERMITS_CONTENDED;
         if (word_replace(&self->word, seen, wanted)) {
             return;
         }

@@ -75,7 +75,7 @@ permits_try_take(permits *self)
 static inline int
 permits_take(permits *self, int64_t wait)
 {
-    return permits_try_take(self) ? 1 : permits_take_slow(self, wait);
+    return permits_try_take(self) ? 1 : wait == 0 ? 0 : permits_take_slow(self, wait);
 }
 
 /* Gives back, or adds, `count` of them, if there are no more than `limit` then. `count` and `limit` are at most

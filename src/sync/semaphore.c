@@ -591,7 +591,10 @@ static PyType_Spec semaphore_spec = {
     .slots = semaphore_slots,
 };
 
+/* acquire and __enter__ once more: the interpreter's shortcut for a call wants the method to be of the very type. */
 static PyMethodDef bounded_methods[] = {
+    {"acquire", OBJECT_METHOD(semaphore_acquire), METH_FASTCALL | METH_KEYWORDS, acquire_doc},
+    {"__enter__", OBJECT_METHOD(semaphore_acquire), METH_FASTCALL | METH_KEYWORDS, enter_doc},
     {"release", OBJECT_METHOD(bounded_release), METH_FASTCALL | METH_KEYWORDS, bounded_release_doc},
     {"__exit__", OBJECT_METHOD(bounded_exit), METH_FASTCALL, exit_doc},
     {NULL},

@@ -65,6 +65,9 @@ timeout_to_nanoseconds(PyObject *seconds, int64_t *nanoseconds)
     if (PyFloat_Check(seconds)) {
         converted = nanoseconds_from_double(PyFloat_AS_DOUBLE(seconds), nanoseconds);
     }
+    else if (PyLong_CheckExact(seconds)) {
+        converted = nanoseconds_from_int(seconds, nanoseconds);
+    }
     else if (PyIndex_Check(seconds)) {
         PyObject *whole = PyNumber_Index(seconds);
         if (whole == NULL) {

@@ -58,7 +58,7 @@ typedef struct {
     PyObject_HEAD
     PyObject *weakrefs;
     PyTypeObject *base; /* cthreading.local itself */
-    PyObject *args;     /* for __init__ in each thread; NULL once cleared */
+    PyObject *args;     /* for __init__ in each thread; NULL: there is none, or it has been cleared */
     PyObject *keywords;
     uint64_t number;
     membership *values;
@@ -532,6 +532,23 @@ local_new(PyTypeObject *type, PyObject *args, PyObject *keywords)
     return (PyObject *)self;
 }
 
+/* Most locals have no subclass and no arguments: this makes one without looking for either. */
+static PyObject *
+local_vectorcall(PyObject *callable, PyObject *const *args, size_t flags, PyObject *keywords)
+{
+    PyTypeObject *type = (PyTypeObject *)callable;
+    if (PyVectorcall_NARGS(flags) != 0 || keywords != NULL || type->tp_new != local_new ||
+        type->tp_init != PyBaseObject_Type.tp_init) {
+        return construct_slow(callable, args, flags, keywords);
+    }
+    local_object *self = (local_object *)type->tp_alloc(type, 0);
+    if (self != NULL) {
+        self->base = (PyTypeObject *)Py_NewRef(type);
+        self->number = number_next();
+    }
+    return (PyObject *)self;
+}
+
 static int
 local_traverse(local_object *self, visitproc visit, void *arg)
 {
@@ -686,5 +703,9 @@ local_exec(PyObject *module)
         return -1;
     }
     state->local_type = module_add_type(module, &local_spec, NULL);
-    return state->local_type == NULL ? -1 : 0;
+    if (state->local_type == NULL) {
+        return -1;
+    }
+    state->local_type->tp_vectorcall = local_vectorcall;
+    return 0;
 }
