@@ -8,10 +8,14 @@ from helpers import run_python
 
 REPLACE = """
 import sys
+import threading
 import cthreading
-sys.modules["threading"] = cthreading
 for name in [name for name in sys.modules if name == "queue" or name.startswith("concurrent")]:
     del sys.modules[name]
+sys.modules["threading"] = cthreading
+import concurrent.futures.thread
+import queue
+sys.modules["threading"] = threading
 """
 
 
@@ -20,7 +24,6 @@ def test_queue_between_many_producers_and_consumers(kind: str) -> None:
     run_python(
         REPLACE
         + """
-import queue
 assert type(queue.Queue().mutex) is cthreading.Lock
 assert type(queue.Queue().not_empty) is cthreading.Condition
 q = getattr(queue, sys.argv[1])(maxsize=3)

@@ -89,7 +89,7 @@ def test_event_set_and_clear_from_a_finalizer(crew: Crew) -> None:
 
 
 @pytest.mark.usefixtures("eager_collection")
-@pytest.mark.parametrize("waiters", [0, 3])
+@pytest.mark.parametrize("waiters", [1, 3])
 def test_semaphore_release_from_a_finalizer(waiters: int, crew: Crew) -> None:
     semaphore = cthreading.Semaphore(0)
     crew.start(lambda: semaphore.acquire(timeout=PATIENCE), count=waiters)
@@ -204,7 +204,7 @@ def test_a_finalizer_of_a_primitive_may_use_it() -> None:
         kept.cycle = kept
         del kept
     gc.collect()
-    assert seen == [True] * 4 + [False] * 2 + [True] * 2
+    assert sorted(seen) == [False] * 2 + [True] * 6
 
 
 @pytest.mark.parametrize("name", ["event", "semaphore", "condition", "lock", "rlock"])
