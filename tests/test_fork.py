@@ -84,40 +84,26 @@ def make_usable(wait: Wait) -> None:
 
 
 def use(wait: Wait) -> None:
-    """Lets go new waiters, one after the other and two at once."""
-    with Crew() as crew:
-        for count in (1, 2):
-            threads = []
-            for _ in range(count):
-                threads.append(crew.start(lambda: results.append(wait.block(PATIENCE))))
-            results: list[bool] = []
-            for thread in threads[: 1 if isinstance(wait, BarrierWait) else count]:
-                wait_until_blocked(thread) if not isinstance(wait, BarrierWait) else None
-            if isinstance(wait, BarrierWait):
-                if count == 1:
-                    wait.let_go()
-            else:
-                while len(results) < count:
-                    before = len(results)
-                    wait.let_go()
-                    wait_until(lambda before=before: len(results) > before)
-            crew.join()
-            assert results == [True] * count
+    """Lets go new waiters: one, and then, where it can have several, three at once."""
+    for count in (1, wait.at_once):
+        results: list[bool] = []
+        with Crew() as crew:
+            threads = [crew.start(lambda: results.append(wait.block(PATIENCE))) for _ in range(count)]  # noqa: B023
+            for thread in threads:
+                wait_until_blocked(thread)
+            release_all(wait, threads, end=False)
+        assert results == [True] * count
     if isinstance(wait, RLockWait):
         wait.let_go()
 
 
-def release_all(wait: Wait, threads: list[threading.Thread]) -> None:
-    """In the parent, afterwards."""
-
-    def let_go_another() -> bool:
-        alive = [thread for thread in threads if thread.is_alive()]
-        if alive:
-            wait.let_go()
-        return not alive
-
-    wait_until(let_go_another)
-    if isinstance(wait, RLockWait):
+def release_all(wait: Wait, threads: list[threading.Thread], end: bool = True) -> None:
+    """Lets go one thread after the other."""
+    while any(thread.is_alive() for thread in threads):
+        before = sum(thread.is_alive() for thread in threads)
+        wait.let_go()
+        wait_until(lambda before=before: sum(thread.is_alive() for thread in threads) < before)
+    if end and isinstance(wait, RLockWait):
         wait.let_go()
 
 
@@ -125,8 +111,7 @@ def release_all(wait: Wait, threads: list[threading.Thread]) -> None:
 @pytest.mark.parametrize("timeout", [None, 600.0], ids=["for-ever", "timeout"])
 def test_objects_that_threads_wait_on_can_be_used_in_the_child(kind: str, timeout: float | None, crew: Crew) -> None:
     wait = KINDS[kind](cthreading)
-    # More than one would pass a barrier of two.
-    threads = [crew.start(wait.block, timeout) for _ in range(1 if kind == "Barrier" else 3)]
+    threads = [crew.start(wait.block, timeout) for _ in range(wait.at_once)]
     for thread in threads:
         wait_until_blocked(thread)
 
@@ -214,11 +199,9 @@ def use_result(result: bool | None) -> None:
 
 @pytest.mark.parametrize("kind", ["Lock", "RLock", "Semaphore"])
 @pytest.mark.parametrize("patience", [0.0, 0.01])
-def test_a_release_in_the_child_is_not_handed_to_a_thread_that_is_gone(
-    module: ModuleType, kind: str, patience: float, crew: Crew
-) -> None:
+def test_a_release_in_the_child_is_not_handed_to_a_thread_that_is_gone(kind: str, patience: float, crew: Crew) -> None:
     """Also not if that thread had waited long enough to be owed the lock."""
-    lock = module.Semaphore(1) if kind == "Semaphore" else getattr(module, kind)()
+    lock = cthreading.Semaphore(1) if kind == "Semaphore" else getattr(cthreading, kind)()
 
     def block() -> None:
         assert lock.acquire(timeout=PATIENCE)
