@@ -31,6 +31,8 @@ class Child:
 
     def __init__(self) -> None:
         self.reading, self.writing = os.pipe()
+        # A child's own child would wait for faulthandler's thread, which it has not.
+        faulthandler.cancel_dump_traceback_later()
         self.pid = os.fork()
         if self.pid == 0:
             # Hangs are reported by the child itself, with all its stacks.
