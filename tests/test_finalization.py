@@ -68,14 +68,14 @@ waits = [make(cthreading) for _ in range(6)]
 for wait in waits:
     wait_until_blocked(crew.start(wait.block))
 
-def let_go(wait):
-    if sys.argv[1].startswith("Condition"):
+def let_go(wait, kind=sys.argv[1]):
+    if kind.startswith("Condition"):
         if wait.condition.acquire(timeout=1):
             wait.condition.notify_all()
             wait.condition.release()
-    elif sys.argv[1] == "Barrier":
+    elif kind == "Barrier":
         wait.barrier.abort()
-    elif sys.argv[1] == "RLock":
+    elif kind == "RLock":
         pass
     else:
         wait.let_go()

@@ -195,6 +195,9 @@ class ForeignLock:
     def release(self) -> None:
         self._lock.release()
 
+    def locked(self) -> bool:
+        return self._lock.locked()
+
     def __enter__(self) -> bool:
         return self.acquire()
 
