@@ -202,6 +202,8 @@ static PyModuleDef_Slot module_slots[] = {
     {Py_mod_exec, semaphore_exec},
     {Py_mod_exec, event_exec},
     {Py_mod_exec, barrier_exec},
+    {Py_mod_exec, local_exec},
+    {Py_mod_exec, floor_exec},
 #ifdef Py_mod_multiple_interpreters
     {Py_mod_multiple_interpreters, Py_MOD_PER_INTERPRETER_GIL_SUPPORTED},
 #endif

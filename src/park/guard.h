@@ -13,9 +13,16 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#ifdef PARK_FREE_THREADED
-
 #include <sched.h>
+
+/* Lets another thread of the system run. */
+static inline void
+guard_yield(void)
+{
+    sched_yield();
+}
+
+#ifdef PARK_FREE_THREADED
 
 typedef _Atomic uint8_t guard;
 typedef _Atomic int64_t word;
@@ -40,7 +47,7 @@ guard_lock(guard *self)
     while (atomic_exchange_explicit(self, 1, memory_order_acquire)) {
         while (atomic_load_explicit(self, memory_order_relaxed)) {
             if (++looks % GUARD_LOOKS == 0) {
-                sched_yield();
+                guard_yield();
             }
             else {
                 guard_pause();

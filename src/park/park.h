@@ -54,6 +54,9 @@ int parker_init(parker *self);
 /* Throws a token away, if there is one. Only its own thread, and not while parked. */
 void parker_reset(parker *self);
 
+/* Whether there is a token now. Only its own thread. */
+bool parker_has_token(parker *self);
+
 /* Waits for a token until the deadline. Only its own thread. */
 park_result parker_park(parker *self, int64_t deadline);
 

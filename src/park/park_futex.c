@@ -45,6 +45,12 @@ parker_reset(parker *self)
     atomic_store_explicit(&self->word, EMPTY, memory_order_relaxed);
 }
 
+bool
+parker_has_token(parker *self)
+{
+    return atomic_load_explicit(&self->word, memory_order_acquire) == TOKEN;
+}
+
 /* Sleeps while the word is PARKED. Returns 0 or an errno value. */
 static int
 futex_wait(_Atomic uint32_t *word, int64_t deadline)

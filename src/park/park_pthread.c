@@ -78,6 +78,15 @@ parker_reset(parker *self)
     pthread_mutex_unlock(&self->mutex);
 }
 
+bool
+parker_has_token(parker *self)
+{
+    pthread_mutex_lock(&self->mutex);
+    bool token = self->token;
+    pthread_mutex_unlock(&self->mutex);
+    return token;
+}
+
 /* Waits for a signal on the condition until the deadline, with the mutex held. Returns 0 or ETIMEDOUT. */
 static int
 condition_wait(parker *self, int64_t deadline)

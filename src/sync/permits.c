@@ -120,11 +120,27 @@ wait_in_queue(permits *self, waiter *w, int64_t deadline, permits_handlers handl
     }
 }
 
+/* Looks a few times more, letting other threads run in between. Returns whether a permit was taken. */
+static bool
+take_soon(permits *self)
+{
+    for (int looks = 0; looks < PERMITS_LOOKS && !(word_load(&self->word) & PERMITS_CONTENDED); looks++) {
+        guard_yield();
+        if (permits_try_take(self)) {
+            return true;
+        }
+    }
+    return false;
+}
+
 int
 permits_take_slow(permits *self, int64_t deadline)
 {
     if (deadline == 0) {
         return 0;
+    }
+    if (take_soon(self)) {
+        return 1;
     }
     waiter *w = wait_begin();
     if (w == NULL) {

@@ -1,6 +1,14 @@
 /* Parking with the thread state detached, and the wait that keeps its place in the queue. See wait.h. */
 #include "wait.h"
 
+/* How often to look for a token before sleeping. Waking a thread that sleeps costs more; with the GIL, so does handing
+ * the GIL over, and looking would only delay that. */
+#ifdef PARK_FREE_THREADED
+#define WAIT_LOOKS 40
+#else
+#define WAIT_LOOKS 0
+#endif
+
 waiter *
 wait_begin(void)
 {
@@ -15,6 +23,9 @@ park_result
 wait_park(waiter *w, int64_t deadline)
 {
     PyThreadState *thread_state = PyEval_SaveThread();
+    for (int looks = 0; looks < WAIT_LOOKS && !parker_has_token(&w->parker); looks++) {
+        guard_yield();
+    }
     park_result result = parker_park(&w->parker, deadline);
     PyEval_RestoreThread(thread_state);
     return result;
