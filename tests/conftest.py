@@ -6,11 +6,11 @@ import threading
 from collections.abc import Iterator
 from types import ModuleType
 
+import helpers
 import pytest
+from cpython_exclusions import EXCLUSIONS
 
 import cthreading
-import helpers
-from cpython_exclusions import EXCLUSIONS
 
 
 @pytest.fixture(params=[threading, cthreading], ids=["threading", "cthreading"])

@@ -13,10 +13,10 @@ from collections.abc import Callable
 from types import ModuleType
 
 import pytest
-
-import cthreading
 from helpers import PATIENCE, Crew, wait_until
 from waits import KINDS, BarrierWait, ConditionWait, RLockWait, Wait, wait_until_blocked
+
+import cthreading
 
 pytestmark = [
     pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here"),

@@ -11,9 +11,9 @@ from collections.abc import Callable, Iterator
 from types import ModuleType
 
 import pytest
+from helpers import PATIENCE, Crew
 
 import cthreading
-from helpers import PATIENCE, Crew
 
 THREADS = 4
 SECONDS = 0.5  # how long a storm lasts
@@ -132,7 +132,7 @@ def test_a_semaphore_never_admits_too_many(module: ModuleType, name: str, crew: 
     assert max(most) <= 3
     assert semaphore._value == 3
     if name == "BoundedSemaphore":
-        with pytest.raises(ValueError):
+        with pytest.raises(ValueError, match="released too many times"):
             semaphore.release()
 
 

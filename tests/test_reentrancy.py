@@ -12,9 +12,9 @@ import weakref
 from collections.abc import Callable
 
 import pytest
+from helpers import PATIENCE, Crew, wait_until
 
 import cthreading
-from helpers import PATIENCE, Crew, wait_until
 
 
 class Finalized:

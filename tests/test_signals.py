@@ -12,10 +12,10 @@ from itertools import starmap
 from types import ModuleType
 
 import pytest
-
-import cthreading
 from helpers import PATIENCE, Crew, run_python, wait_until
 from waits import KINDS, wait_until_blocked
+
+import cthreading
 
 SIGNAL = signal.SIGUSR1
 MAIN = threading.main_thread()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 
 import pytest
-
 from helpers import run_python
 
 # What the versions call it. run(code, isolated) makes an interpreter, runs code in it and destroys it.
