@@ -151,6 +151,23 @@ done:
     return result;
 }
 
+PyObject *
+whole_number(PyObject *number)
+{
+    if (PyIndex_Check(number)) {
+        return PyNumber_Index(number);
+    }
+    PyObject *whole = PyNumber_Long(number);
+    int equal = whole == NULL ? 0 : PyObject_RichCompareBool(whole, number, Py_EQ);
+    if (equal == 0) {
+        PyErr_Format(PyExc_TypeError, "'%.200s' object cannot be interpreted as an integer", Py_TYPE(number)->tp_name);
+    }
+    if (equal <= 0) {
+        Py_CLEAR(whole);
+    }
+    return whole;
+}
+
 int
 warn_deprecated(const char *message)
 {

@@ -28,6 +28,61 @@ typedef struct {
     waitqueue newcomers; /* who came while the action ran */
 } barrier_object;
 
+/* Ends the round: counts from zero again. The queue is locked. Returns who waited, for waiters_grant. */
+static waiter *
+end_round(barrier_object *self, int state)
+{
+    self->state = state;
+    self->count = 0;
+    self->round++;
+    return waitqueue_take_all(&self->queue);
+}
+
+/* Ends the round with everybody in it told that it is broken. */
+static void
+break_round(barrier_object *self, int state)
+{
+    waitqueue_lock(&self->queue);
+    waiter *waiters = end_round(self, state);
+    waitqueue_unlock(&self->queue);
+    waiters_grant(waiters, BROKEN);
+}
+
+/* Sets the number of parties. Returns 0, or -1 with an exception set. */
+static int
+set_parties(barrier_object *self, PyObject *value, void *Py_UNUSED(closure))
+{
+    PyObject *whole = value == NULL ? NULL : whole_number(value);
+    if (whole == NULL) {
+        if (value == NULL) {
+            PyErr_SetString(PyExc_AttributeError, "_parties");
+        }
+        return -1;
+    }
+    int64_t parties = PyLong_AsLongLong(whole);
+    Py_DECREF(whole);
+    if (parties == -1 && PyErr_Occurred()) {
+        return -1;
+    }
+    if (parties < 1) {
+#if PY_VERSION_HEX >= 0x030E0000
+        PyErr_SetString(PyExc_ValueError, "parties must be >= 1");
+#else
+        PyErr_SetString(PyExc_ValueError, "parties must be > 0");
+#endif
+        return -1;
+    }
+    self->parties = parties;
+    return 0;
+}
+
+/* A setter's work for `action` and `timeout`: None is kept as NULL. */
+static void
+set_object(PyObject **place, PyObject *value)
+{
+    Py_XSETREF(*place, Py_XNewRef(value == Py_None ? NULL : value));
+}
+
 static int
 barrier_init(PyObject *self, PyObject *args, PyObject *keywords)
 {
@@ -40,22 +95,13 @@ barrier_init(PyObject *self, PyObject *args, PyObject *keywords)
         PyErr_SetString(PyExc_TypeError, "Barrier.__init__() missing 1 required positional argument: 'parties'");
         return -1;
     }
-    int64_t parties = PyLong_AsLongLong(values[0]);
-    if (parties == -1 && PyErr_Occurred()) {
-        return -1;
-    }
-    if (parties < 1) {
-#if PY_VERSION_HEX >= 0x030E0000
-        PyErr_SetString(PyExc_ValueError, "parties must be >= 1");
-#else
-        PyErr_SetString(PyExc_ValueError, "parties must be > 0");
-#endif
-        return -1;
-    }
     barrier_object *barrier = (barrier_object *)self;
-    barrier->parties = parties;
-    Py_XSETREF(barrier->action, Py_XNewRef(values[1] == Py_None ? NULL : values[1]));
-    Py_XSETREF(barrier->timeout, Py_XNewRef(values[2] == Py_None ? NULL : values[2]));
+    if (set_parties(barrier, values[0], NULL) < 0) {
+        return -1;
+    }
+    set_object(&barrier->action, values[1]);
+    set_object(&barrier->timeout, values[2]);
+    break_round(barrier, STATE_FILLING);
     return 0;
 }
 
@@ -110,26 +156,6 @@ raise_broken(barrier_object *self)
 {
     PyErr_SetNone(module_state_of(Py_TYPE(self))->broken_barrier_error);
     return NULL;
-}
-
-/* Ends the round: counts from zero again. The queue is locked. Returns who waited, for waiters_grant. */
-static waiter *
-end_round(barrier_object *self, int state)
-{
-    self->state = state;
-    self->count = 0;
-    self->round++;
-    return waitqueue_take_all(&self->queue);
-}
-
-/* Ends the round with everybody in it told that it is broken. */
-static void
-break_round(barrier_object *self, int state)
-{
-    waitqueue_lock(&self->queue);
-    waiter *waiters = end_round(self, state);
-    waitqueue_unlock(&self->queue);
-    waiters_grant(waiters, BROKEN);
 }
 
 /* Calls the action. Returns 0, or -1 with an exception set. */
@@ -331,6 +357,20 @@ get_action(barrier_object *self, void *Py_UNUSED(closure))
     return Py_NewRef(self->action == NULL ? Py_None : self->action);
 }
 
+static int
+set_action(barrier_object *self, PyObject *value, void *Py_UNUSED(closure))
+{
+    set_object(&self->action, value);
+    return 0;
+}
+
+static int
+set_timeout(barrier_object *self, PyObject *value, void *Py_UNUSED(closure))
+{
+    set_object(&self->timeout, value);
+    return 0;
+}
+
 static PyObject *
 get_timeout(barrier_object *self, void *Py_UNUSED(closure))
 {
@@ -373,16 +413,28 @@ get_broken(barrier_object *self, void *Py_UNUSED(closure))
     return PyBool_FromLong(get_state_locked(self) == STATE_BROKEN);
 }
 
+/* What follows the address in the repr. Through the properties, which a subclass may have replaced. */
 static PyObject *
-barrier_repr(barrier_object *self)
+describe(PyObject *self)
 {
-    waitqueue_lock(&self->queue);
-    bool broken = self->state == STATE_BROKEN;
-    long long count = self->count;
-    waitqueue_unlock(&self->queue);
-    return object_repr((PyObject *)self,
-                       broken ? PyUnicode_FromString("broken")
-                              : PyUnicode_FromFormat("waiters=%lld/%lld", count, (long long)self->parties));
+    PyObject *broken = PyObject_GetAttrString(self, "broken");
+    int is_broken = broken == NULL ? -1 : PyObject_IsTrue(broken);
+    Py_XDECREF(broken);
+    if (is_broken != 0) {
+        return is_broken < 0 ? NULL : PyUnicode_FromString("broken");
+    }
+    PyObject *waiting = PyObject_GetAttrString(self, "n_waiting");
+    PyObject *parties = waiting == NULL ? NULL : PyObject_GetAttrString(self, "parties");
+    PyObject *description = parties == NULL ? NULL : PyUnicode_FromFormat("waiters=%S/%S", waiting, parties);
+    Py_XDECREF(waiting);
+    Py_XDECREF(parties);
+    return description;
+}
+
+static PyObject *
+barrier_repr(PyObject *self)
+{
+    return object_repr(self, describe(self));
 }
 
 static PyMethodDef barrier_methods[] = {
@@ -402,9 +454,9 @@ static PyGetSetDef barrier_getset[] = {
     {"parties", (getter)get_parties, NULL, "How many threads it takes."},
     {"n_waiting", (getter)get_count, NULL, "How many threads wait now."},
     {"broken", (getter)get_broken, NULL, "Whether the barrier is broken."},
-    {"_action", (getter)get_action, NULL, "Called when all have arrived, or None."},
-    {"_timeout", (getter)get_timeout, NULL, "The default timeout in seconds, or None."},
-    {"_parties", (getter)get_parties, NULL, "How many threads it takes."},
+    {"_action", (getter)get_action, (setter)set_action, "Called when all have arrived, or None."},
+    {"_timeout", (getter)get_timeout, (setter)set_timeout, "The default timeout in seconds, or None."},
+    {"_parties", (getter)get_parties, (setter)set_parties, "How many threads it takes."},
     {"_count", (getter)get_count, NULL, "How many threads wait now."},
     {"_state", (getter)get_state, NULL, "0: filling, -2: broken."},
     {"_cond", private_condition_get, NULL, "A condition that reset() and abort() notify, made when first read.",

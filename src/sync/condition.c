@@ -691,7 +691,7 @@ condition_exit(condition_object *self, PyObject *const *args, Py_ssize_t count)
 }
 
 PyDoc_STRVAR(acquire_doc,
-             "acquire($self, /, *args, **kwargs)\n--\n\n"
+             "acquire($self, /, blocking=True, timeout=-1)\n--\n\n"
              "Acquire the lock: its own acquire method.");
 
 static PyObject *

@@ -21,25 +21,6 @@ typedef struct {
 } event_object;
 
 static int
-event_init(PyObject *self, PyObject *args, PyObject *keywords)
-{
-    (void)self;
-    static const char *const names[] = {NULL};
-    return unpack_tuple_and_dict("Event", names, args, keywords, NULL);
-}
-
-static PyObject *
-event_vectorcall(PyObject *callable, PyObject *const *args, size_t flags, PyObject *keywords)
-{
-    PyTypeObject *type = (PyTypeObject *)callable;
-    if (type->tp_new != PyType_GenericNew || type->tp_init != event_init || PyVectorcall_NARGS(flags) != 0 ||
-        keywords != NULL) {
-        return construct_slow(callable, args, flags, keywords);
-    }
-    return type->tp_alloc(type, 0);
-}
-
-static int
 event_traverse(event_object *self, visitproc visit, void *arg)
 {
     Py_VISIT(Py_TYPE(self));
@@ -101,6 +82,28 @@ clear(event_object *self)
             return;
         }
     }
+}
+
+static int
+event_init(PyObject *self, PyObject *args, PyObject *keywords)
+{
+    static const char *const names[] = {NULL};
+    if (unpack_tuple_and_dict("Event", names, args, keywords, NULL) < 0) {
+        return -1;
+    }
+    clear((event_object *)self);
+    return 0;
+}
+
+static PyObject *
+event_vectorcall(PyObject *callable, PyObject *const *args, size_t flags, PyObject *keywords)
+{
+    PyTypeObject *type = (PyTypeObject *)callable;
+    if (type->tp_new != PyType_GenericNew || type->tp_init != event_init || PyVectorcall_NARGS(flags) != 0 ||
+        keywords != NULL) {
+        return construct_slow(callable, args, flags, keywords);
+    }
+    return type->tp_alloc(type, 0);
 }
 
 /* Joins the queue unless the flag is set. Returns whether it is. */
@@ -225,7 +228,7 @@ event_at_fork_reinit(event_object *self, PyObject *Py_UNUSED(ignored))
     /* Locking the queue drops the waiters that have no thread any more. */
     waitqueue_lock(&self->queue);
     waitqueue_unlock(&self->queue);
-    Py_RETURN_NONE;
+    return private_condition_at_fork_reinit(self->dict) < 0 ? NULL : Py_NewRef(Py_None);
 }
 
 static PyObject *

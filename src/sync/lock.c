@@ -138,13 +138,25 @@ PyDoc_STRVAR(exit_doc,
              "__exit__($self, exc_type, exc_value, exc_tb, /)\n--\n\n"
              "Unlock the lock.");
 
+PyDoc_STRVAR(acquire_lock_doc,
+             "acquire_lock($self, /, blocking=True, timeout=-1)\n--\n\n"
+             "The old name of acquire.");
+
+PyDoc_STRVAR(release_lock_doc,
+             "release_lock($self, /)\n--\n\n"
+             "The old name of release.");
+
+PyDoc_STRVAR(locked_lock_doc,
+             "locked_lock($self, /)\n--\n\n"
+             "The old name of locked.");
+
 static PyMethodDef lock_methods[] = {
     {"acquire", OBJECT_METHOD(lock_acquire), METH_FASTCALL | METH_KEYWORDS, acquire_doc},
-    {"acquire_lock", OBJECT_METHOD(lock_acquire), METH_FASTCALL | METH_KEYWORDS, acquire_doc},
+    {"acquire_lock", OBJECT_METHOD(lock_acquire), METH_FASTCALL | METH_KEYWORDS, acquire_lock_doc},
     {"release", OBJECT_METHOD(lock_release), METH_NOARGS, release_doc},
-    {"release_lock", OBJECT_METHOD(lock_release), METH_NOARGS, release_doc},
+    {"release_lock", OBJECT_METHOD(lock_release), METH_NOARGS, release_lock_doc},
     {"locked", OBJECT_METHOD(lock_locked), METH_NOARGS, locked_doc},
-    {"locked_lock", OBJECT_METHOD(lock_locked), METH_NOARGS, locked_doc},
+    {"locked_lock", OBJECT_METHOD(lock_locked), METH_NOARGS, locked_lock_doc},
     {"__enter__", OBJECT_METHOD(lock_enter), METH_NOARGS, enter_doc},
     {"__exit__", OBJECT_METHOD(lock_exit), METH_FASTCALL, exit_doc},
     {"_at_fork_reinit", OBJECT_METHOD(lock_at_fork_reinit), METH_NOARGS, at_fork_reinit_doc},

@@ -25,4 +25,7 @@ private_condition_notify(PyObject *dict)
     return dict == NULL ? 0 : private_condition_notify_slow(dict);
 }
 
+/* Reinitializes the object's `_cond`, if it has been made. Returns 0, or -1 with an exception set. */
+int private_condition_at_fork_reinit(PyObject *dict);
+
 #endif

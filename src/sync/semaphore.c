@@ -136,6 +136,17 @@ get_value(semaphore_object *self, int64_t more)
     return value;
 }
 
+/* What the value must not exceed. */
+static PyObject *
+bounded_get_initial(bounded_object *self, void *Py_UNUSED(closure))
+{
+    PyObject *initial;
+    Py_BEGIN_CRITICAL_SECTION(self);
+    initial = Py_XNewRef(self->initial);
+    Py_END_CRITICAL_SECTION();
+    return initial == NULL ? PyLong_FromLongLong(self->bound) : initial;
+}
+
 /* Construction */
 
 /* Returns the `value` argument, 1 by default, as a new reference, or NULL with an exception set. */
@@ -359,17 +370,15 @@ count_to_release(PyObject *n)
         }
         return -1;
     }
-    PyObject *whole = PyNumber_Index(n);
+    PyObject *whole = whole_number(n);
     if (whole == NULL) {
         return -1;
     }
-    long long count = PyLong_AsLongLong(whole);
+    int overflow;
+    long long count = PyLong_AsLongLongAndOverflow(whole, &overflow);
     Py_DECREF(whole);
-    if (count > UNLIMITED_START) {
-        PyErr_SetString(PyExc_OverflowError, "semaphore value is too large");
-        return -1;
-    }
-    return count;
+    /* More than there can be is too many for any semaphore: giving them says so. */
+    return overflow || count > PERMITS_MAX ? PERMITS_MAX : count;
 }
 
 /* Gives `count` permits if there are at most `limit` then. Returns None, or NULL with an exception set. */
@@ -422,14 +431,23 @@ PyDoc_STRVAR(
     "Up to n of the threads that wait, if any, get to take one. Raise ValueError if n is less than one, or if the\n"
     "value would exceed the one at the start: it does not change then.");
 
-/* Returns 1 if n more would exceed the start value, which is not an int; 0 if not; -1 with an exception set. */
+/* Returns 1 if n more would exceed the bound; 0 if not; -1 with an exception set. */
 static int
-exceeds_initial(bounded_object *self, int64_t n)
+exceeds_bound(bounded_object *self, int64_t n)
 {
     PyObject *value = get_value(&self->base, n);
-    int exceeds = value == NULL ? -1 : PyObject_RichCompareBool(value, self->initial, Py_GT);
+    PyObject *bound = value == NULL ? NULL : bounded_get_initial(self, NULL);
+    int exceeds = bound == NULL ? -1 : PyObject_RichCompareBool(value, bound, Py_GT);
     Py_XDECREF(value);
+    Py_XDECREF(bound);
     return exceeds;
+}
+
+/* Whether the value and its bound are ints of usual size. */
+static inline bool
+is_plain_int(bounded_object *self)
+{
+    return self->initial == NULL && self->base.origin == NULL;
 }
 
 static Py_NO_INLINE PyObject *
@@ -439,17 +457,17 @@ bounded_release_slow(bounded_object *self, PyObject *const *args, Py_ssize_t cou
     if (n < 0) {
         return NULL;
     }
-    if (self->initial == NULL) {
+    if (is_plain_int(self)) {
         return give(&self->base, n, self->bound);
     }
-    int exceeds = exceeds_initial(self, n);
+    int exceeds = exceeds_bound(self, n);
     return exceeds < 0 ? NULL : give(&self->base, n, exceeds ? 0 : PERMITS_MAX);
 }
 
 static PyObject *
 bounded_release(bounded_object *self, PyObject *const *args, Py_ssize_t count, PyObject *keywords)
 {
-    if (count == 0 && keywords == NULL && self->initial == NULL) {
+    if (count == 0 && keywords == NULL && is_plain_int(self)) {
         return give(&self->base, 1, self->bound);
     }
     return bounded_release_slow(self, args, count, keywords);
@@ -506,16 +524,6 @@ semaphore_repr(semaphore_object *self)
     PyObject *repr = value == NULL ? NULL : object_repr((PyObject *)self, PyUnicode_FromFormat("value=%S", value));
     Py_XDECREF(value);
     return repr;
-}
-
-static PyObject *
-bounded_get_initial(bounded_object *self, void *Py_UNUSED(closure))
-{
-    PyObject *initial;
-    Py_BEGIN_CRITICAL_SECTION(self);
-    initial = Py_XNewRef(self->initial);
-    Py_END_CRITICAL_SECTION();
-    return initial == NULL ? PyLong_FromLongLong(self->bound) : initial;
 }
 
 static int

@@ -37,7 +37,7 @@ raise_as_standard_lock(PyObject *blocking, PyObject *timeout)
 static bool
 nanoseconds_from_double(double seconds, int64_t *nanoseconds)
 {
-    double exact = ceil(seconds * 1e9);
+    double exact = seconds < 0 ? floor(seconds * 1e9) : ceil(seconds * 1e9);
     /* Not true for NaN. The upper bound is exactly 2**63. */
     if (!(exact >= -9223372036854775808.0 && exact < 9223372036854775808.0)) {
         return false;

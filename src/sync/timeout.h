@@ -8,7 +8,7 @@
 /* The deadline that lies this many nanoseconds ahead; 0 and PARK_FOREVER stay what they are. */
 int64_t deadline_after(int64_t nanoseconds);
 
-/* Seconds (int or float) to nanoseconds, rounded up, as the standard library's locks convert them.
+/* Seconds (int or float) to nanoseconds, rounded away from zero, as the standard library's locks convert them.
  * Returns -1 with TypeError, ValueError (NaN) or OverflowError set, and changes nothing then. */
 int timeout_to_nanoseconds(PyObject *seconds, int64_t *nanoseconds);
 
