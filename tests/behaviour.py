@@ -1,0 +1,108 @@
+"""What the behaviour tests share: the outcome of a call in a form in which that of two modules can be compared.
+
+The standard library that runs the tests says what is right: a call is made on its object and on ours, and whatever one
+returns, raises or warns of, the other must too.
+"""
+
+from __future__ import annotations
+
+import re
+import threading
+import warnings
+from collections.abc import Callable
+from types import ModuleType
+from typing import Any
+
+import cthreading
+import pytest
+from helpers import PATIENCE, wait_until
+
+only_ours = pytest.mark.parametrize("module", [cthreading], ids=["cthreading"])
+"""For what the standard library does badly: it hangs, or the answer depends on luck."""
+
+PRIMITIVES = ["Lock", "RLock", "Condition", "Semaphore", "BoundedSemaphore", "Event", "Barrier"]
+WITH_INSTANCE_DICT = [name for name in PRIMITIVES if name not in ("Lock", "RLock")]
+
+
+def make(module: ModuleType, name: str) -> Any:
+    """A fresh primitive of that name, with the least arguments."""
+    return getattr(module, name)(*([2] if name == "Barrier" else []))
+
+
+def make_class(module: ModuleType, name: str) -> Any:
+    """The class of that primitive: RLock, and on old versions Lock, are functions in the standard library."""
+    factory = getattr(module, name)
+    return factory if isinstance(factory, type) else type(factory())
+
+
+def plain(text: str) -> str:
+    """The text without addresses and without the names that tell the two modules apart."""
+    text = re.sub(r"0x[0-9a-fA-F]+", "0x", text)
+    text = text.replace("_thread.lock", "Lock").replace("_thread.RLock", "RLock")
+    return re.sub(r"\bc?threading\.", "", text)
+
+
+class Outcome:
+    """What a call returned or raised, and the warnings that it issued."""
+
+    def __init__(self, call: Callable[..., object], *args: object) -> None:
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            try:
+                value = call(*args)
+            except Exception as error:
+                self.kind, self.type, self.text = "raised", type(error), plain(str(error))
+            else:
+                self.kind, self.type, self.text = "returned", type(value), plain(repr(value))
+        self.warnings = [(warning.category, plain(str(warning.message))) for warning in caught]
+
+    @property
+    def raised(self) -> bool:
+        return self.kind == "raised"
+
+    def __repr__(self) -> str:
+        return f"{self.kind} {self.type.__name__}: {self.text} {self.warnings or ''}"
+
+    def assert_like(self, expected: Outcome, *, message: bool = True) -> None:
+        """Fails unless this is what is expected; message=False leaves out the text of an exception.
+
+        That of OverflowError never counts: it names C types, which differ among bug fix releases.
+        """
+        ours, theirs = ((it.kind, it.type, it.warnings) for it in (self, expected))
+        assert ours == theirs, f"{self}\nexpected: {expected}"
+        if not self.raised or (message and self.type is not OverflowError):
+            assert self.text == expected.text
+
+
+def assert_same_outcome(module: ModuleType, call: Callable[[ModuleType], object], *, message: bool = True) -> None:
+    """Fails unless call(module) ends as call(threading) does."""
+    Outcome(call, module).assert_like(Outcome(call, threading), message=message)
+
+
+def elsewhere(call: Callable[..., Any], *args: object) -> Any:
+    """Calls it in a thread of its own, and returns or raises what it does."""
+    results: list[Any] = []
+    errors: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            results.append(call(*args))
+        except BaseException as error:
+            errors.append(error)
+
+    thread = threading.Thread(target=run, daemon=True)
+    thread.start()
+    thread.join(PATIENCE)
+    assert not thread.is_alive(), f"does not return: {call}"
+    if errors:
+        raise errors[0]
+    return results[0]
+
+
+def until_waiting(primitive: Any, count: int) -> None:
+    """Returns once so many threads wait in a Condition, or in one of the primitives that have a `_cond`."""
+    condition = getattr(primitive, "_cond", primitive)
+    wait_until(lambda: len(condition._waiters) == count)
+    # A waiter is listed before it lets go of the lock.
+    with condition:
+        pass
