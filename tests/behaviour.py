@@ -8,13 +8,16 @@ from __future__ import annotations
 
 import re
 import threading
+import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-import cthreading
 import pytest
+
+import cthreading
 from helpers import PATIENCE, wait_until
 
 only_ours = pytest.mark.parametrize("module", [cthreading], ids=["cthreading"])
@@ -54,6 +57,8 @@ class Outcome:
                 self.kind, self.type, self.text = "raised", type(error), plain(str(error))
             else:
                 self.kind, self.type, self.text = "returned", type(value), plain(repr(value))
+        # The classes of what is returned are the modules' own; those of exceptions are shared.
+        self.comparable = (self.kind, self.type if self.raised else self.type.__name__)
         self.warnings = [(warning.category, plain(str(warning.message))) for warning in caught]
 
     @property
@@ -68,8 +73,8 @@ class Outcome:
 
         That of OverflowError never counts: it names C types, which differ among bug fix releases.
         """
-        ours, theirs = ((it.kind, it.type, it.warnings) for it in (self, expected))
-        assert ours == theirs, f"{self}\nexpected: {expected}"
+        assert self.comparable == expected.comparable, f"{self}\nexpected: {expected}"
+        assert self.warnings == expected.warnings
         if not self.raised or (message and self.type is not OverflowError):
             assert self.text == expected.text
 
@@ -99,10 +104,37 @@ def elsewhere(call: Callable[..., Any], *args: object) -> Any:
     return results[0]
 
 
-def until_waiting(primitive: Any, count: int) -> None:
-    """Returns once so many threads wait in a Condition, or in one of the primitives that have a `_cond`."""
-    condition = getattr(primitive, "_cond", primitive)
+def until_waiting(condition: Any, count: int) -> None:
+    """Returns once so many threads wait in a Condition."""
     wait_until(lambda: len(condition._waiters) == count)
     # A waiter is listed before it lets go of the lock.
     with condition:
         pass
+
+
+def until_asleep(threads: Iterable[threading.Thread]) -> None:
+    """Returns once all of these threads are blocked or gone: asleep, and woken by nothing for a while.
+
+    This makes it sure, where the system can tell, that a wait has begun which no attribute shows.
+    """
+    threads = list(threads)
+
+    def read(thread: threading.Thread) -> str:
+        try:
+            return Path(f"/proc/self/task/{thread.native_id}/status").read_text()
+        except (FileNotFoundError, ProcessLookupError):
+            return ""  # it has ended
+
+    def activity() -> list[str]:
+        lines = [line for thread in threads for line in read(thread).splitlines()]
+        return [line for line in lines if re.match("State|.*ctxt_switches", line)]
+
+    def all_sleep_on() -> bool:
+        before = activity()
+        time.sleep(0.01)  # other threads can run meanwhile
+        return before == activity() and all("sleeping" in line for line in before if "State" in line)
+
+    if Path("/proc/self/task").exists():
+        wait_until(all_sleep_on)
+    else:
+        time.sleep(0.2)

@@ -193,6 +193,13 @@ def test_the_last_to_arrive_needs_no_good_timeout(module: ModuleType) -> None:
 
 
 @only_ours
+@pytest.mark.parametrize("parties", [1.5, float("nan"), float("inf"), 10**30], ids=repr)
+def test_a_number_of_parties_that_can_never_meet_is_refused(module: ModuleType, parties: Any) -> None:
+    with pytest.raises((TypeError, ValueError, OverflowError)):
+        module.Barrier(parties)
+
+
+@only_ours
 def test_a_timeout_that_is_no_number_is_refused_and_not_waited_for(module: ModuleType) -> None:
     barrier = module.Barrier(2)
     with pytest.raises(ValueError, match="NaN"):
@@ -549,16 +556,21 @@ def test_parties_action_and_timeout_can_be_assigned(module: ModuleType) -> None:
 
 # The constructor
 
-PARTIES = [1, 2, True, 2.0, 1.5, 10**30, 0, -1, -(10**30), False, 0.5, float("nan"), None, "2", [], 1j]
 
-
-@pytest.mark.parametrize("parties", PARTIES, ids=repr)
+@pytest.mark.parametrize("parties", [1, 2, True, 2.0, 10**6, None, "2", [], 1j], ids=repr)
 def test_it_takes_and_refuses_the_same_numbers_of_parties(module: ModuleType, parties: Any) -> None:
-    def construct(module: ModuleType) -> object:
-        return module.Barrier(parties)
+    if module is threading and not isinstance(parties, int | float) and not Outcome(threading.Barrier, parties).raised:
+        pytest.skip("this version does not look")
 
-    # The message for less than one differs among bug fix releases.
-    assert_same_outcome(module, construct, message=False)
+    def construct(module: ModuleType) -> bool:
+        return module.Barrier(parties).parties == parties
+
+    expected = Outcome(construct, threading)
+    if isinstance(parties, int | float):
+        Outcome(construct, module).assert_like(expected)
+    else:
+        with pytest.raises(TypeError):
+            module.Barrier(parties)
 
 
 @pytest.mark.parametrize("parties", [0, -1])

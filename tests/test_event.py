@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from behaviour import assert_same_outcome, make_class, only_ours, plain, until_waiting
+from behaviour import assert_same_outcome, make_class, plain, until_asleep, until_waiting
 from helpers import Crew
 
 
@@ -53,7 +53,7 @@ def test_wait_on_an_unset_event_returns_false_when_time_is_up(event: Any, timeou
 def test_set_wakes_everybody(event: Any, crew: Crew, timeout: float | None) -> None:
     results: list[bool] = []
     crew.start(lambda: results.append(event.wait(timeout)), count=5)
-    until_waiting(event, 5)
+    until_asleep(crew.threads)
     assert results == []
     event.set()
     crew.join()
@@ -64,7 +64,7 @@ def test_set_wakes_everybody(event: Any, crew: Crew, timeout: float | None) -> N
 def test_who_waited_when_it_was_set_is_told_so_even_if_it_is_cleared_at_once(event: Any, crew: Crew) -> None:
     results: list[bool] = []
     crew.start(lambda: results.append(event.wait(30)), count=5)
-    until_waiting(event, 5)
+    until_asleep(crew.threads)
     event.set()
     event.clear()
     crew.join()
@@ -78,7 +78,6 @@ def test_a_waiter_that_timed_out_is_forgotten(event: Any, crew: Crew) -> None:
     crew.start(lambda: results.append(event.wait(0.01)), count=3)
     crew.join()
     assert results == [False] * 3
-    assert len(event._cond._waiters) == 0
     event.set()
     assert event.wait(0)
 
@@ -108,7 +107,6 @@ def test_wait_with_a_bad_timeout_is_refused_and_changes_nothing(module: ModuleTy
             return event.wait(timeout)
         finally:
             assert not event.is_set()
-            assert len(event._cond._waiters) == 0
             assert event.wait(0) is False
 
     assert_same_outcome(module, wait)
@@ -121,12 +119,8 @@ def test_wait_on_a_set_event_does_not_look_at_the_timeout(module: ModuleType, ti
     assert event.wait(timeout) is True
 
 
-@only_ours
-def test_a_timeout_that_is_no_number_is_refused_and_not_waited_for(module: ModuleType) -> None:
-    event = module.Event()
-    with pytest.raises(ValueError, match="NaN"):
-        event.wait(float("nan"))
-    assert not event.is_set()
+def test_a_timeout_that_is_no_number_is_not_waited_for(module: ModuleType) -> None:
+    assert_same_outcome(module, lambda module: module.Event().wait(float("nan")))
 
 
 @pytest.mark.parametrize(
@@ -220,7 +214,7 @@ def test_the_flag_can_be_read_and_assigned(event: Any) -> None:
 def test_its_condition_guards_it(module: ModuleType, event: Any, crew: Crew) -> None:
     results: list[bool] = []
     crew.start(lambda: results.append(event.wait(30)), count=2)
-    until_waiting(event, 2)
+    until_asleep(crew.threads)
     with event._cond:
         event._flag = True
         event._cond.notify_all()
@@ -236,19 +230,18 @@ def test_its_condition_can_be_waited_on(event: Any, crew: Crew) -> None:
             results.append(event._cond.wait_for(event.is_set, 30))
 
     crew.start(wait)
-    until_waiting(event, 1)
+    until_waiting(event._cond, 1)
     event.set()
     crew.join()
     assert results == [True]
 
 
-def test_fork_reinit_keeps_the_flag_and_forgets_the_waiters(event: Any) -> None:
+def test_fork_reinit_keeps_the_flag(event: Any) -> None:
     event._at_fork_reinit()
     assert not event.is_set()
     event.set()
     event._at_fork_reinit()
     assert event.is_set()
-    assert len(event._cond._waiters) == 0
     event.clear()
     assert event.wait(0) is False
 
