@@ -11,14 +11,15 @@ import threading
 import time
 import warnings
 from collections.abc import Callable, Iterable
+from fractions import Fraction
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import pytest
+from helpers import PATIENCE, wait_until
 
 import cthreading
-from helpers import PATIENCE, wait_until
 
 only_ours = pytest.mark.parametrize("module", [cthreading], ids=["cthreading"])
 """For what the standard library does badly: it hangs, or the answer depends on luck."""
@@ -138,3 +139,74 @@ def until_asleep(threads: Iterable[threading.Thread]) -> None:
         wait_until(all_sleep_on)
     else:
         time.sleep(0.2)
+
+
+class Unclear:
+    def __bool__(self) -> bool:
+        raise ZeroDivisionError("neither true nor false")
+
+
+ACQUIRE_CALLS: dict[str, tuple[tuple[Any, ...], dict[str, Any]]] = {
+    "nothing": ((), {}),
+    "True": ((True,), {}),
+    "False": ((False,), {}),
+    "1": ((1,), {}),
+    "0": ((0,), {}),
+    "2**100": ((2**100,), {}),
+    "None": ((None,), {}),
+    "empty string": (("",), {}),
+    "half": ((0.5,), {}),
+    "unclear": ((Unclear(),), {}),
+    "blocking=False": ((), {"blocking": False}),
+    "blocking=True": ((), {"blocking": True}),
+    "timeout=0": ((), {"timeout": 0}),
+    "timeout=0.0": ((), {"timeout": 0.0}),
+    "timeout=False": ((), {"timeout": False}),
+    "timeout=-1": ((), {"timeout": -1}),
+    "timeout=-1.0": ((), {"timeout": -1.0}),
+    "timeout=0.001": ((), {"timeout": 0.001}),
+    "timeout=TIMEOUT_MAX": ((), {"timeout": threading.TIMEOUT_MAX}),
+    "True, 0": ((True, 0), {}),
+    "True, -1": ((True, -1), {}),
+    "both named": ((), {"timeout": 0.001, "blocking": True}),
+    "False, -1": ((False, -1), {}),
+    "False, -1.0": ((False, -1.0), {}),
+    "False, 0": ((False, 0), {}),
+    "False, 1": ((False, 1), {}),
+    "False, 0.5": ((False, 0.5), {}),
+    "False, -2": ((False, -2), {}),
+    "False, None": ((False, None), {}),
+    "False, NaN": ((False, float("nan")), {}),
+    "True, -2": ((True, -2), {}),
+    "True, -0.5": ((True, -0.5), {}),
+    "True, -1e-12": ((True, -1e-12), {}),
+    "True, -1.000000001": ((True, -1.000000001), {}),
+    "True, -1e300": ((True, -1e300), {}),
+    "True, 1e300": ((True, 1e300), {}),
+    "True, inf": ((True, float("inf")), {}),
+    "True, -inf": ((True, float("-inf")), {}),
+    "True, NaN": ((True, float("nan")), {}),
+    "True, above TIMEOUT_MAX": ((True, threading.TIMEOUT_MAX * 1.1), {}),
+    "True, 2**63": ((True, 2**63), {}),
+    "True, 2**70": ((True, 2**70), {}),
+    "True, -2**70": ((True, -(2**70)), {}),
+    "True, 10**400": ((True, 10**400), {}),
+    "True, None": ((True, None), {}),
+    "True, string": ((True, "1"), {}),
+    "True, bytes": ((True, b"1"), {}),
+    "True, list": ((True, []), {}),
+    "True, complex": ((True, 1j), {}),
+    "True, Fraction": ((True, Fraction(1, 1000)), {}),
+}
+"""Good and bad arguments of Lock.acquire and RLock.acquire."""
+
+
+def will_wait(args: tuple[Any, ...], keywords: dict[str, Any]) -> bool:
+    """Whether a call of acquire waits for ever, or nearly, where the lock is locked."""
+    arguments = dict(zip(("blocking", "timeout"), args, strict=False)) | keywords
+    try:
+        if not arguments.get("blocking", True):
+            return False
+        return arguments.get("timeout", -1) in (-1, threading.TIMEOUT_MAX)
+    except ZeroDivisionError:
+        return False

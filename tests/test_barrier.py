@@ -8,7 +8,6 @@ from types import ModuleType
 from typing import Any
 
 import pytest
-
 from behaviour import Outcome, assert_same_outcome, elsewhere, make_class, only_ours, plain
 from helpers import Crew, wait_until
 

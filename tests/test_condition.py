@@ -9,7 +9,6 @@ from types import ModuleType
 from typing import Any
 
 import pytest
-
 from behaviour import Outcome, assert_same_outcome, elsewhere, make_class, only_ours, plain, until_waiting
 from helpers import Crew, wait_until
 
@@ -92,7 +91,10 @@ def condition(module: ModuleType) -> Any:
 @pytest.fixture(params=LOCKS.values(), ids=LOCKS)
 def any_condition(request: pytest.FixtureRequest, module: ModuleType) -> Any:
     """A Condition over each kind of lock."""
-    return module.Condition(request.param(module))
+    lock = request.param(module)
+    if module is threading and Outcome(threading.Condition, lock).raised:
+        pytest.skip("this version wants locks to have `locked`")
+    return module.Condition(lock)
 
 
 def is_free(condition: Any) -> bool:
@@ -209,7 +211,9 @@ def test_it_makes_its_own_rlock(module: ModuleType, condition: Any) -> None:
         assert condition._lock._recursion_count() == 2
 
 
-@pytest.mark.parametrize("give", [lambda module, lock: module.Condition(lock), lambda module, lock: module.Condition(lock=lock)])
+@pytest.mark.parametrize(
+    "give", [lambda module, lock: module.Condition(lock), lambda module, lock: module.Condition(lock=lock)]
+)
 def test_it_uses_the_lock_that_it_is_given(module: ModuleType, give: Any) -> None:
     lock = module.Lock()
     condition = give(module, lock)
@@ -552,9 +556,7 @@ def test_the_warning_of_the_old_name_points_at_the_caller(condition: Any) -> Non
     assert [warning.filename for warning in caught] == [__file__]
 
 
-def test_the_warning_of_the_old_name_as_an_error_notifies_nobody(
-    condition: Any, woken: list[int], crew: Crew
-) -> None:
+def test_the_warning_of_the_old_name_as_an_error_notifies_nobody(condition: Any, woken: list[int], crew: Crew) -> None:
     with condition:
         with warnings.catch_warnings():
             warnings.simplefilter("error")

@@ -8,7 +8,6 @@ from types import ModuleType
 from typing import Any
 
 import pytest
-
 from behaviour import assert_same_outcome, make_class, plain, until_asleep, until_waiting
 from helpers import Crew
 

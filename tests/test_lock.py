@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import threading
-from fractions import Fraction
 from types import ModuleType
 from typing import Any
 
 import pytest
-from behaviour import Outcome, assert_same_outcome, elsewhere, only_ours, plain
+from behaviour import ACQUIRE_CALLS, Outcome, assert_same_outcome, elsewhere, only_ours, plain, until_asleep, will_wait
 from helpers import Crew, wait_until
 
 
@@ -16,64 +15,6 @@ from helpers import Crew, wait_until
 def lock(module: ModuleType) -> Any:
     return module.Lock()
 
-
-class Unclear:
-    def __bool__(self) -> bool:
-        raise ZeroDivisionError("neither true nor false")
-
-
-ACQUIRE_CALLS = {
-    "nothing": ((), {}),
-    "True": ((True,), {}),
-    "False": ((False,), {}),
-    "1": ((1,), {}),
-    "0": ((0,), {}),
-    "2**100": ((2**100,), {}),
-    "None": ((None,), {}),
-    "empty string": (("",), {}),
-    "half": ((0.5,), {}),
-    "unclear": ((Unclear(),), {}),
-    "blocking=False": ((), {"blocking": False}),
-    "blocking=True": ((), {"blocking": True}),
-    "timeout=0": ((), {"timeout": 0}),
-    "timeout=0.0": ((), {"timeout": 0.0}),
-    "timeout=False": ((), {"timeout": False}),
-    "timeout=-1": ((), {"timeout": -1}),
-    "timeout=-1.0": ((), {"timeout": -1.0}),
-    "timeout=0.001": ((), {"timeout": 0.001}),
-    "timeout=TIMEOUT_MAX": ((), {"timeout": threading.TIMEOUT_MAX}),
-    "True, 0": ((True, 0), {}),
-    "True, -1": ((True, -1), {}),
-    "both named": ((), {"timeout": 0.001, "blocking": True}),
-    "False, -1": ((False, -1), {}),
-    "False, -1.0": ((False, -1.0), {}),
-    "False, 0": ((False, 0), {}),
-    "False, 1": ((False, 1), {}),
-    "False, 0.5": ((False, 0.5), {}),
-    "False, -2": ((False, -2), {}),
-    "False, None": ((False, None), {}),
-    "False, NaN": ((False, float("nan")), {}),
-    "True, -2": ((True, -2), {}),
-    "True, -0.5": ((True, -0.5), {}),
-    "True, -1e-12": ((True, -1e-12), {}),
-    "True, -1.000000001": ((True, -1.000000001), {}),
-    "True, -1e300": ((True, -1e300), {}),
-    "True, 1e300": ((True, 1e300), {}),
-    "True, inf": ((True, float("inf")), {}),
-    "True, -inf": ((True, float("-inf")), {}),
-    "True, NaN": ((True, float("nan")), {}),
-    "True, above TIMEOUT_MAX": ((True, threading.TIMEOUT_MAX * 1.1), {}),
-    "True, 2**63": ((True, 2**63), {}),
-    "True, 2**70": ((True, 2**70), {}),
-    "True, -2**70": ((True, -(2**70)), {}),
-    "True, 10**400": ((True, 10**400), {}),
-    "True, None": ((True, None), {}),
-    "True, string": ((True, "1"), {}),
-    "True, bytes": ((True, b"1"), {}),
-    "True, list": ((True, []), {}),
-    "True, complex": ((True, 1j), {}),
-    "True, Fraction": ((True, Fraction(1, 1000)), {}),
-}
 
 WRONG_CALLS = {
     "acquire(1, 2, 3)": lambda lock: lock.acquire(1, 2, 3),
@@ -84,17 +25,6 @@ WRONG_CALLS = {
     "locked(1)": lambda lock: lock.locked(1),
     "_at_fork_reinit(1)": lambda lock: lock._at_fork_reinit(1),
 }
-
-
-def will_wait(args: tuple[Any, ...], keywords: dict[str, Any]) -> bool:
-    """Whether a call of acquire waits for ever, or nearly, where the lock is locked."""
-    arguments = dict(zip(("blocking", "timeout"), args, strict=False)) | keywords
-    try:
-        if not arguments.get("blocking", True):
-            return False
-        return arguments.get("timeout", -1) in (-1, threading.TIMEOUT_MAX)
-    except ZeroDivisionError:
-        return False
 
 
 def test_a_new_lock_is_unlocked(lock: Any) -> None:
@@ -324,11 +254,15 @@ def test_a_locked_lock_can_be_thrown_away(module: ModuleType) -> None:
 def test_a_lock_lives_as_long_as_a_thread_waits_for_it(module: ModuleType, crew: Crew) -> None:
     lock = module.Lock()
     lock.acquire()
-    release, acquire = lock.release, lock.acquire
     results: list[bool] = []
+
+    def acquire(lock: Any) -> None:
+        results.append(lock.acquire(timeout=30))
+
+    crew.start(acquire, lock)
+    until_asleep(crew.threads)
+    release = lock.release
     del lock
-    crew.start(lambda: results.append(acquire(timeout=30)))
-    del acquire
     release()
     crew.join()
     assert results == [True]

@@ -8,10 +8,9 @@ import threading
 from types import ModuleType
 
 import pytest
-
-import cthreading
 from behaviour import PRIMITIVES
 
+import cthreading
 
 
 def is_public(name: str, value: object) -> bool:
@@ -63,7 +62,7 @@ def test_primitives_are_not_the_standard_librarys(name: str) -> None:
 
 @pytest.mark.parametrize("name", ALIASES)
 def test_the_old_names_of_functions_still_work_and_warn(module: ModuleType, name: str) -> None:
-    with pytest.warns(DeprecationWarning) as caught:
+    with pytest.warns(DeprecationWarning, match=name) as caught:
         result = getattr(module, name)()
     assert result == getattr(module, {"currentThread": "current_thread", "activeCount": "active_count"}[name])()
     assert caught[0].filename == __file__

@@ -7,9 +7,8 @@ from types import ModuleType
 from typing import Any
 
 import pytest
-from behaviour import Outcome, assert_same_outcome, elsewhere, make_class, only_ours, plain
+from behaviour import ACQUIRE_CALLS, Outcome, assert_same_outcome, elsewhere, make_class, only_ours, plain, will_wait
 from helpers import Crew, wait_until
-from test_lock import ACQUIRE_CALLS, will_wait
 
 
 @pytest.fixture

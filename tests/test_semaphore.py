@@ -10,7 +10,6 @@ from types import ModuleType
 from typing import Any
 
 import pytest
-
 from behaviour import Outcome, assert_same_outcome, make_class, only_ours, plain, until_asleep, until_waiting
 from helpers import Crew, wait_until
 
@@ -83,7 +82,7 @@ def test_a_bounded_semaphore_refuses_the_release_above_its_start(module: ModuleT
         assert semaphore._value == 3
     assert semaphore.acquire()
     assert semaphore.acquire()
-    with pytest.raises(ValueError):
+    with pytest.raises(ValueError, match="released too many times"):
         semaphore.release(3)
     assert semaphore._value == 1
     semaphore.release(2)
@@ -93,12 +92,14 @@ def test_a_bounded_semaphore_refuses_the_release_above_its_start(module: ModuleT
 
 def test_a_bounded_semaphore_of_none_cannot_be_released(module: ModuleType) -> None:
     semaphore = module.BoundedSemaphore(0)
-    with pytest.raises(ValueError):
+    with pytest.raises(ValueError, match="released too many times"):
         semaphore.release()
     assert not semaphore.acquire(False)
 
 
-@pytest.mark.parametrize("count", [0, -1, -(10**30), 0.5, 0.0, float("-inf"), None, "1", [], 1j, Fraction(1, 2)], ids=repr)
+@pytest.mark.parametrize(
+    "count", [0, -1, -(10**30), 0.5, 0.0, float("-inf"), None, "1", [], 1j, Fraction(1, 2)], ids=repr
+)
 def test_release_of_less_than_one_or_of_no_number_is_refused_and_changes_nothing(
     module: ModuleType, name: str, count: Any
 ) -> None:
@@ -280,7 +281,9 @@ def test_it_takes_and_refuses_the_same_start_values(module: ModuleType, name: st
     assert_same_outcome(module, lambda module: text(getattr(module, name)(value)))
 
 
-@pytest.mark.parametrize("value", [value for value in START_VALUES if isinstance(value, int | float | Fraction | Decimal)], ids=repr)
+@pytest.mark.parametrize(
+    "value", [value for value in START_VALUES if isinstance(value, int | float | Fraction | Decimal)], ids=repr
+)
 def test_it_counts_from_any_start_value_alike(module: ModuleType, name: str, value: Any) -> None:
     def use(module: ModuleType) -> list[Any]:
         semaphore = getattr(module, name)(value)
@@ -513,7 +516,7 @@ def test_the_initial_value_of_a_bounded_semaphore_can_be_read_and_assigned(modul
     semaphore.release(2)
     assert semaphore._value == 5
     assert semaphore._initial_value == 5
-    with pytest.raises(ValueError):
+    with pytest.raises(ValueError, match="released too many times"):
         semaphore.release()
     semaphore._initial_value = float("inf")
     semaphore.release(100)

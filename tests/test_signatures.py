@@ -9,7 +9,6 @@ from typing import Any
 from unittest import mock
 
 import pytest
-
 from behaviour import PRIMITIVES, make, make_class, only_ours
 
 METHODS = [

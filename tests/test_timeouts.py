@@ -12,7 +12,6 @@ from types import ModuleType
 from typing import Any
 
 import pytest
-
 from behaviour import Outcome, only_ours, until_asleep
 from helpers import PATIENCE, Crew
 
@@ -179,7 +178,7 @@ def test_a_wait_of_less_than_no_time_returns_at_once(module: ModuleType, make: A
 @pytest.mark.parametrize("timeout", [-2, -0.5, -1e-9, -1e-12, -1.5, -1e9, True - 3], ids=repr)
 @pytest.mark.parametrize("make", LOCK_WAITS, ids=name)
 def test_less_than_no_time_is_refused_by_locks(module: ModuleType, make: Any, timeout: float) -> None:
-    with pytest.raises(ValueError, match="timeout value must be a non-negative number"):
+    with pytest.raises(ValueError, match="timeout value must be"):
         make(module).wait(timeout)
 
 
@@ -215,9 +214,10 @@ def test_none_is_for_ever(module: ModuleType, crew: Crew, make: Any) -> None:
 
 @pytest.mark.parametrize("make", LOCK_WAITS, ids=name)
 def test_minus_one_is_for_ever_for_locks(module: ModuleType, crew: Crew, make: Any) -> None:
+    results: list[bool] = []
     for timeout in (-1, -1.0):
         waiting = make(module)
-        results: list[bool] = []
+        results.clear()
         crew.start(lambda waiting=waiting, timeout=timeout: results.append(waiting.wait(timeout)))
         until_asleep(crew.threads)
         assert results == []
