@@ -296,8 +296,12 @@ ODD_TIMEOUTS = [
 def test_timeouts_of_other_types_are_taken_and_refused_alike(module: ModuleType, make: Any, timeout: Any) -> None:
     waiting, oracle = make(module), make(threading)
     expected = Outcome(oracle.wait, timeout)
-    # The message tells of the expression in which the standard library came upon it.
-    Outcome(waiting.wait, timeout).assert_like(expected, message=make in LOCK_WAITS + CONDITION_WAITS)
+    outcome = Outcome(waiting.wait, timeout)
+    if make in TOTAL_WAITS and expected.type is TypeError and not outcome.raised:
+        # The standard library adds it to a time, which some types that its locks take cannot be: ours need not refuse.
+        expected = Outcome(lock_acquire(threading).wait, timeout)
+    # Such a message tells of the expression in which the standard library came upon it.
+    outcome.assert_like(expected, message=make not in TOTAL_WAITS)
     assert waiting.wait(0) is False
 
 
