@@ -51,11 +51,19 @@ count_names(const char *const *names)
     return count;
 }
 
+static inline bool
+keyword_is(PyObject *keyword, const char *name)
+{
+    size_t length = strlen(name);
+    return PyUnicode_GET_LENGTH(keyword) == (Py_ssize_t)length && PyUnicode_KIND(keyword) == PyUnicode_1BYTE_KIND &&
+           memcmp(PyUnicode_1BYTE_DATA(keyword), name, length) == 0;
+}
+
 static int
 place_keyword(const char *function, const char *const *names, PyObject *keyword, PyObject *value, PyObject **values)
 {
     for (Py_ssize_t i = 0; names[i] != NULL; i++) {
-        if (PyUnicode_CompareWithASCIIString(keyword, names[i]) == 0) {
+        if (keyword_is(keyword, names[i])) {
             if (values[i] != NULL) {
                 PyErr_Format(PyExc_TypeError, "%s() got multiple values for argument '%s'", function, names[i]);
                 return -1;
@@ -153,6 +161,10 @@ static int
 state_exec(PyObject *module)
 {
     module_state *state = module_get_state(module);
+    if (thread_ident() != PyThread_get_thread_ident()) {
+        PyErr_SetString(PyExc_ImportError, "this build of cthreading cannot tell threads apart on this system");
+        return -1;
+    }
     int error = waiter_setup();
     if (error != 0) {
         errno = error;

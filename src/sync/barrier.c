@@ -17,12 +17,12 @@
 
 typedef struct {
     OBJECT_HEAD
-    PyObject *action;
-    PyObject *timeout;
+    PyObject *action;  /* NULL: none */
+    PyObject *timeout; /* NULL: none */
     int64_t parties;
     int64_t count; /* who have arrived in this round */
-    int64_t round;
-    int state;
+    uint32_t round;
+    _Atomic int32_t state;
     unsigned long in_action; /* the ident of the thread that runs the action; 0: none does */
     waitqueue queue;
     waitqueue newcomers; /* who came while the action ran */
@@ -54,8 +54,8 @@ barrier_init(PyObject *self, PyObject *args, PyObject *keywords)
     }
     barrier_object *barrier = (barrier_object *)self;
     barrier->parties = parties;
-    Py_XSETREF(barrier->action, Py_NewRef(values[1] == NULL ? Py_None : values[1]));
-    Py_XSETREF(barrier->timeout, Py_NewRef(values[2] == NULL ? Py_None : values[2]));
+    Py_XSETREF(barrier->action, Py_XNewRef(values[1] == Py_None ? NULL : values[1]));
+    Py_XSETREF(barrier->timeout, Py_XNewRef(values[2] == Py_None ? NULL : values[2]));
     return 0;
 }
 
@@ -71,8 +71,6 @@ barrier_vectorcall(PyObject *callable, PyObject *const *args, size_t flags, PyOb
             barrier_object *self = (barrier_object *)type->tp_alloc(type, 0);
             if (self != NULL) {
                 self->parties = parties;
-                self->action = Py_NewRef(Py_None);
-                self->timeout = Py_NewRef(Py_None);
             }
             return (PyObject *)self;
         }
@@ -152,11 +150,11 @@ trip(barrier_object *self)
     bool failed = false;
     bool broken = false;
     waiter *newcomers = NULL;
-    if (self->action != NULL && self->action != Py_None) {
+    if (self->action != NULL) {
         int64_t round = self->round;
         PyObject *action = Py_NewRef(self->action);
         self->count++;
-        self->in_action = PyThread_get_thread_ident();
+        self->in_action = thread_ident();
         waitqueue_unlock(&self->queue);
         failed = call_action(action) < 0;
         Py_DECREF(action);
@@ -188,7 +186,7 @@ trip(barrier_object *self)
 static int
 wait_for_action(barrier_object *self)
 {
-    bool own = self->in_action == PyThread_get_thread_ident();
+    bool own = self->in_action == thread_ident();
     waiter *w = own ? NULL : wait_begin();
     if (w != NULL) {
         waitqueue_lock(&self->newcomers);
@@ -236,8 +234,8 @@ leave(barrier_object *self, waiter *w, bool timed_out)
 static PyObject *
 wait_for_others(barrier_object *self, waiter *w, PyObject *timeout)
 {
-    int64_t deadline;
-    int granted = deadline_from_total_timeout(timeout, &deadline) < 0 ? -1 : deadline == 0 ? 0 : wait_granted(w, deadline);
+    int64_t wait = wait_from_total_timeout(timeout);
+    int granted = wait < 0 ? -1 : wait == 0 ? 0 : wait_granted(w, deadline_after(wait));
     if (granted < 0) {
         leave(self, w, false);
         return NULL;
@@ -248,14 +246,15 @@ wait_for_others(barrier_object *self, waiter *w, PyObject *timeout)
     return w->outcome == BROKEN ? raise_broken(self) : PyLong_FromLong(w->outcome);
 }
 
-PyDoc_STRVAR(wait_doc,
-             "wait($self, /, timeout=None)\n--\n\n"
-             "Wait until as many threads wait as the barrier has parties; as threading.Barrier.wait.\n\n"
-             "The last to arrive runs the action, then all go on. timeout is the longest wait in seconds, None the one\n"
-             "that the barrier was made with. Return an int from 0 to parties - 1, another one for each thread, in the\n"
-             "order of arrival. Raise BrokenBarrierError if the barrier is or gets broken, or is reset meanwhile; a\n"
-             "timeout breaks it. If a signal handler or the action raises, that exception is raised here; the action's\n"
-             "breaks the barrier.");
+PyDoc_STRVAR(
+    wait_doc,
+    "wait($self, /, timeout=None)\n--\n\n"
+    "Wait until as many threads wait as the barrier has parties; as threading.Barrier.wait.\n\n"
+    "The last to arrive runs the action, then all go on. timeout is the longest wait in seconds, None the one\n"
+    "that the barrier was made with. Return an int from 0 to parties - 1, another one for each thread, in the\n"
+    "order of arrival. Raise BrokenBarrierError if the barrier is or gets broken, or is reset meanwhile; a\n"
+    "timeout breaks it. If a signal handler or the action raises, that exception is raised here; the action's\n"
+    "breaks the barrier.");
 
 static PyObject *
 barrier_wait(barrier_object *self, PyObject *const *args, Py_ssize_t count, PyObject *keywords)
@@ -266,6 +265,9 @@ barrier_wait(barrier_object *self, PyObject *const *args, Py_ssize_t count, PyOb
         if (unpack_arguments("Barrier.wait", names, args, count, keywords, &timeout) < 0) {
             return NULL;
         }
+    }
+    if (self->parties == 1 && self->action == NULL && self->state == STATE_FILLING) {
+        return PyLong_FromLong(0); /* alone */
     }
     waitqueue_lock(&self->queue);
     while (self->in_action != 0) {
@@ -321,6 +323,18 @@ barrier_abort(barrier_object *self, PyObject *Py_UNUSED(ignored))
 {
     break_round(self, STATE_BROKEN);
     return private_condition_notify(self->dict) < 0 ? NULL : Py_NewRef(Py_None);
+}
+
+static PyObject *
+get_action(barrier_object *self, void *Py_UNUSED(closure))
+{
+    return Py_NewRef(self->action == NULL ? Py_None : self->action);
+}
+
+static PyObject *
+get_timeout(barrier_object *self, void *Py_UNUSED(closure))
+{
+    return Py_NewRef(self->timeout == NULL ? Py_None : self->timeout);
 }
 
 static PyObject *
@@ -380,8 +394,6 @@ static PyMethodDef barrier_methods[] = {
 
 static PyMemberDef barrier_members[] = {
     OBJECT_MEMBERS(barrier_object),
-    {"_action", Py_T_OBJECT_EX, offsetof(barrier_object, action), Py_READONLY, "Called when all have arrived, or None."},
-    {"_timeout", Py_T_OBJECT_EX, offsetof(barrier_object, timeout), Py_READONLY, "The default timeout in seconds, or None."},
     {NULL},
 };
 
@@ -390,19 +402,23 @@ static PyGetSetDef barrier_getset[] = {
     {"parties", (getter)get_parties, NULL, "How many threads it takes."},
     {"n_waiting", (getter)get_count, NULL, "How many threads wait now."},
     {"broken", (getter)get_broken, NULL, "Whether the barrier is broken."},
+    {"_action", (getter)get_action, NULL, "Called when all have arrived, or None."},
+    {"_timeout", (getter)get_timeout, NULL, "The default timeout in seconds, or None."},
     {"_parties", (getter)get_parties, NULL, "How many threads it takes."},
     {"_count", (getter)get_count, NULL, "How many threads wait now."},
     {"_state", (getter)get_state, NULL, "0: filling, -2: broken."},
-    {"_cond", private_condition_get, NULL, "A condition that reset() and abort() notify, made when first read."},
+    {"_cond", private_condition_get, NULL, "A condition that reset() and abort() notify, made when first read.",
+     PRIVATE_CONDITION(barrier_object, queue)},
     {NULL},
 };
 
-PyDoc_STRVAR(barrier_doc,
-             "Barrier(parties, action=None, timeout=None)\n--\n\n"
-             "A point where a fixed number of threads wait for each other; as threading.Barrier.\n\n"
-             "action is called by the last thread to arrive, before any goes on. timeout is the default for wait(), in\n"
-             "seconds; None means no limit. The barrier can be used again and again. Raise ValueError if parties is less\n"
-             "than one.");
+PyDoc_STRVAR(
+    barrier_doc,
+    "Barrier(parties, action=None, timeout=None)\n--\n\n"
+    "A point where a fixed number of threads wait for each other; as threading.Barrier.\n\n"
+    "action is called by the last thread to arrive, before any goes on. timeout is the default for wait(), in\n"
+    "seconds; None means no limit. The barrier can be used again and again. Raise ValueError if parties is less\n"
+    "than one.");
 
 static PyType_Slot barrier_slots[] = {
     {Py_tp_doc, (void *)barrier_doc},

@@ -190,11 +190,12 @@ event_clear(event_object *self, PyObject *Py_UNUSED(ignored))
     Py_RETURN_NONE;
 }
 
-PyDoc_STRVAR(wait_doc,
-             "wait($self, /, timeout=None)\n--\n\n"
-             "Wait until the flag is set; as threading.Event.wait.\n\n"
-             "timeout is the longest wait in seconds; None means no limit. Return True once the flag is set, False if the\n"
-             "time ran out first. A signal handler runs while waiting; if it raises, that exception is raised here.");
+PyDoc_STRVAR(
+    wait_doc,
+    "wait($self, /, timeout=None)\n--\n\n"
+    "Wait until the flag is set; as threading.Event.wait.\n\n"
+    "timeout is the longest wait in seconds; None means no limit. Return True once the flag is set, False if the\n"
+    "time ran out first. A signal handler runs while waiting; if it raises, that exception is raised here.");
 
 static PyObject *
 event_wait(event_object *self, PyObject *const *args, Py_ssize_t count, PyObject *keywords)
@@ -209,11 +210,8 @@ event_wait(event_object *self, PyObject *const *args, Py_ssize_t count, PyObject
     if (is_set(self)) {
         Py_RETURN_TRUE;
     }
-    int64_t deadline = PARK_FOREVER;
-    if (timeout != NULL && deadline_from_timeout(timeout, &deadline) < 0) {
-        return NULL;
-    }
-    int result = wait_slow(self, deadline);
+    int64_t wait = timeout == NULL ? PARK_FOREVER : wait_from_timeout(timeout);
+    int result = wait < 0 ? -1 : wait_slow(self, deadline_after(wait));
     return result < 0 ? NULL : PyBool_FromLong(result);
 }
 
@@ -276,7 +274,8 @@ static PyMemberDef event_members[] = {
 static PyGetSetDef event_getset[] = {
     OBJECT_GETSET,
     {"_flag", (getter)event_get_flag, (setter)event_set_flag, "The flag. Setting it is set() or clear()."},
-    {"_cond", private_condition_get, NULL, "A condition that set() notifies, made when first read."},
+    {"_cond", private_condition_get, NULL, "A condition that set() notifies, made when first read.",
+     PRIVATE_CONDITION(event_object, queue)},
     {NULL},
 };
 

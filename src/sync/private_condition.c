@@ -1,26 +1,15 @@
 /* See private_condition.h. */
 #include "private_condition.h"
 
-#include "../module.h"
-
-static PyObject *
-make(PyObject *self)
-{
-    module_state *state = module_state_of(Py_TYPE(self));
-    PyObject *lock = PyObject_CallNoArgs((PyObject *)state->lock_type);
-    PyObject *condition = lock == NULL ? NULL : PyObject_CallOneArg((PyObject *)state->condition_type, lock);
-    Py_XDECREF(lock);
-    return condition;
-}
-
 PyObject *
-private_condition_get(PyObject *self, void *Py_UNUSED(closure))
+private_condition_get(PyObject *self, void *closure)
 {
     PyObject *dict = PyObject_GenericGetDict(self, NULL);
     PyObject *key = dict == NULL ? NULL : PyUnicode_InternFromString("_cond");
     PyObject *condition = NULL;
     if (key != NULL) {
-        PyObject *made = make(self);
+        waitqueue *queue = (waitqueue *)((char *)self + (size_t)closure);
+        PyObject *made = condition_make_private(module_state_of(Py_TYPE(self)), self, queue);
         /* Another thread may have made one meanwhile: that one counts. */
         condition = made == NULL ? NULL : Py_XNewRef(PyDict_SetDefault(dict, key, made));
         Py_XDECREF(made);

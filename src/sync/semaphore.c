@@ -295,9 +295,10 @@ check_acquire(PyObject *blocking, PyObject *timeout)
     return wait;
 }
 
-/* The time until which to wait. Computed only when there is no permit: until then the timeout may be anything. */
-static int
-deadline_of_acquire(PyObject *timeout, int64_t *deadline)
+/* How long to wait, in nanoseconds. Asked only when there is no permit: until then the timeout may be anything.
+ * Returns -1 with an exception set. */
+static int64_t
+wait_of_acquire(PyObject *timeout)
 {
     if (!PyFloat_Check(timeout) && !PyLong_Check(timeout) && timeout != Py_None) {
         /* As `monotonic() + timeout` raises it. */
@@ -309,39 +310,37 @@ deadline_of_acquire(PyObject *timeout, int64_t *deadline)
             return -1;
         }
     }
-    return deadline_from_total_timeout(timeout, deadline);
+    return wait_from_total_timeout(timeout);
 }
 
-PyDoc_STRVAR(acquire_doc,
-             "acquire($self, /, blocking=True, timeout=None)\n--\n\n"
-             "Take one from the value, waiting until it is above zero if need be; as threading.Semaphore.acquire.\n\n"
-             "With blocking false, do not wait. timeout is the longest wait in seconds; None means no limit. Return True\n"
-             "if this call took one, False if that was not possible in time. A signal handler runs while waiting; if it\n"
-             "raises, nothing is taken. Raise ValueError for a timeout together with blocking false.");
+PyDoc_STRVAR(
+    acquire_doc,
+    "acquire($self, /, blocking=True, timeout=None)\n--\n\n"
+    "Take one from the value, waiting until it is above zero if need be; as threading.Semaphore.acquire.\n\n"
+    "With blocking false, do not wait. timeout is the longest wait in seconds; None means no limit. Return True\n"
+    "if this call took one, False if that was not possible in time. A signal handler runs while waiting; if it\n"
+    "raises, nothing is taken. Raise ValueError for a timeout together with blocking false.");
 
 static PyObject *
 semaphore_acquire(semaphore_object *self, PyObject *const *args, Py_ssize_t count, PyObject *keywords)
 {
     PyObject *values[2] = {NULL, NULL};
-    int wait = 1;
+    int blocking = 1;
     if (count != 0 || keywords != NULL) {
         static const char *const names[] = {"blocking", "timeout", NULL};
         if (unpack_arguments("Semaphore.acquire", names, args, count, keywords, values) < 0) {
             return NULL;
         }
-        wait = check_acquire(values[0], values[1]);
-        if (wait < 0) {
+        blocking = check_acquire(values[0], values[1]);
+        if (blocking < 0) {
             return NULL;
         }
     }
     if (permits_try_take(&self->permits)) {
         Py_RETURN_TRUE;
     }
-    int64_t deadline = wait ? PARK_FOREVER : 0;
-    if (values[1] != NULL && wait && deadline_of_acquire(values[1], &deadline) < 0) {
-        return NULL;
-    }
-    int taken = permits_take_slow(&self->permits, deadline);
+    int64_t wait = !blocking ? 0 : values[1] == NULL ? PARK_FOREVER : wait_of_acquire(values[1]);
+    int taken = wait < 0 ? -1 : permits_take_slow(&self->permits, wait);
     return taken < 0 ? NULL : PyBool_FromLong(taken);
 }
 
@@ -373,12 +372,17 @@ count_to_release(PyObject *n)
     return count;
 }
 
-/* Gives `count` permits if there are at most `limit` then. */
-static PyObject *
-give(semaphore_object *self, int64_t count, int64_t limit, PyObject *error, const char *message)
+/* Gives `count` permits if there are at most `limit` then. Returns None, or NULL with an exception set. */
+static inline PyObject *
+give(semaphore_object *self, int64_t count, int64_t limit)
 {
     if (!permits_give(&self->permits, count, limit)) {
-        PyErr_SetString(error, message);
+        if (limit == PERMITS_MAX) {
+            PyErr_SetString(PyExc_OverflowError, "semaphore value is too large");
+        }
+        else {
+            PyErr_SetString(PyExc_ValueError, "Semaphore released too many times");
+        }
         return NULL;
     }
     return private_condition_notify(self->dict) < 0 ? NULL : Py_NewRef(Py_None);
@@ -408,14 +412,15 @@ static PyObject *
 semaphore_release(semaphore_object *self, PyObject *const *args, Py_ssize_t count, PyObject *keywords)
 {
     int64_t n = unpack_release("Semaphore.release", args, count, keywords);
-    return n < 0 ? NULL : give(self, n, PERMITS_MAX, PyExc_OverflowError, "semaphore value is too large");
+    return n < 0 ? NULL : give(self, n, PERMITS_MAX);
 }
 
-PyDoc_STRVAR(bounded_release_doc,
-             "release($self, /, n=1)\n--\n\n"
-             "Add n to the value; as threading.BoundedSemaphore.release. Any thread may do so.\n\n"
-             "Up to n of the threads that wait, if any, get to take one. Raise ValueError if n is less than one, or if the\n"
-             "value would exceed the one at the start: it does not change then.");
+PyDoc_STRVAR(
+    bounded_release_doc,
+    "release($self, /, n=1)\n--\n\n"
+    "Add n to the value; as threading.BoundedSemaphore.release. Any thread may do so.\n\n"
+    "Up to n of the threads that wait, if any, get to take one. Raise ValueError if n is less than one, or if the\n"
+    "value would exceed the one at the start: it does not change then.");
 
 /* Returns 1 if n more would exceed the start value, which is not an int; 0 if not; -1 with an exception set. */
 static int
@@ -427,22 +432,27 @@ exceeds_initial(bounded_object *self, int64_t n)
     return exceeds;
 }
 
-static PyObject *
-bounded_release(bounded_object *self, PyObject *const *args, Py_ssize_t count, PyObject *keywords)
+static Py_NO_INLINE PyObject *
+bounded_release_slow(bounded_object *self, PyObject *const *args, Py_ssize_t count, PyObject *keywords)
 {
     int64_t n = unpack_release("BoundedSemaphore.release", args, count, keywords);
     if (n < 0) {
         return NULL;
     }
-    int64_t limit = self->bound;
-    if (self->initial != NULL) {
-        int exceeds = exceeds_initial(self, n);
-        if (exceeds < 0) {
-            return NULL;
-        }
-        limit = exceeds ? 0 : PERMITS_MAX;
+    if (self->initial == NULL) {
+        return give(&self->base, n, self->bound);
     }
-    return give(&self->base, n, limit, PyExc_ValueError, "Semaphore released too many times");
+    int exceeds = exceeds_initial(self, n);
+    return exceeds < 0 ? NULL : give(&self->base, n, exceeds ? 0 : PERMITS_MAX);
+}
+
+static PyObject *
+bounded_release(bounded_object *self, PyObject *const *args, Py_ssize_t count, PyObject *keywords)
+{
+    if (count == 0 && keywords == NULL && self->initial == NULL) {
+        return give(&self->base, 1, self->bound);
+    }
+    return bounded_release_slow(self, args, count, keywords);
 }
 
 PyDoc_STRVAR(enter_doc,
@@ -548,15 +558,17 @@ static PyMemberDef semaphore_members[] = {
 static PyGetSetDef semaphore_getset[] = {
     OBJECT_GETSET,
     {"_value", (getter)semaphore_get_value, (setter)semaphore_set_value, "The value."},
-    {"_cond", private_condition_get, NULL, "A condition that release() notifies, made when first read."},
+    {"_cond", private_condition_get, NULL, "A condition that release() notifies, made when first read.",
+     PRIVATE_CONDITION(semaphore_object, permits.queue)},
     {NULL},
 };
 
-PyDoc_STRVAR(semaphore_doc,
-             "Semaphore(value=1)\n--\n\n"
-             "A counter that does not go below zero: acquire() takes one, release() adds one; as threading.Semaphore.\n\n"
-             "value is what it starts with; float('inf') means that acquire() never waits. Raise ValueError if it is\n"
-             "negative. The semaphore is a context manager.");
+PyDoc_STRVAR(
+    semaphore_doc,
+    "Semaphore(value=1)\n--\n\n"
+    "A counter that does not go below zero: acquire() takes one, release() adds one; as threading.Semaphore.\n\n"
+    "value is what it starts with; float('inf') means that acquire() never waits. Raise ValueError if it is\n"
+    "negative. The semaphore is a context manager.");
 
 static PyType_Slot semaphore_slots[] = {
     {Py_tp_doc, (void *)semaphore_doc},
@@ -579,7 +591,10 @@ static PyType_Spec semaphore_spec = {
     .slots = semaphore_slots,
 };
 
+/* acquire and __enter__ once more: the interpreter's shortcut for a call wants the method to be of the very type. */
 static PyMethodDef bounded_methods[] = {
+    {"acquire", OBJECT_METHOD(semaphore_acquire), METH_FASTCALL | METH_KEYWORDS, acquire_doc},
+    {"__enter__", OBJECT_METHOD(semaphore_acquire), METH_FASTCALL | METH_KEYWORDS, enter_doc},
     {"release", OBJECT_METHOD(bounded_release), METH_FASTCALL | METH_KEYWORDS, bounded_release_doc},
     {"__exit__", OBJECT_METHOD(bounded_exit), METH_FASTCALL, exit_doc},
     {NULL},
@@ -596,16 +611,11 @@ PyDoc_STRVAR(bounded_doc,
              "A release() too many raises ValueError. value is as for Semaphore.");
 
 static PyType_Slot bounded_slots[] = {
-    {Py_tp_doc, (void *)bounded_doc},
-    {Py_tp_new, bounded_new},
-    {Py_tp_init, bounded_init},
-    {Py_tp_traverse, bounded_traverse},
-    {Py_tp_clear, semaphore_clear},
-    {Py_tp_dealloc, bounded_dealloc},
-    {Py_tp_repr, bounded_repr},
-    {Py_tp_methods, bounded_methods},
-    {Py_tp_getset, bounded_getset},
-    {0, NULL},
+    {Py_tp_doc, (void *)bounded_doc}, {Py_tp_new, bounded_new},
+    {Py_tp_init, bounded_init},       {Py_tp_traverse, bounded_traverse},
+    {Py_tp_clear, semaphore_clear},   {Py_tp_dealloc, bounded_dealloc},
+    {Py_tp_repr, bounded_repr},       {Py_tp_methods, bounded_methods},
+    {Py_tp_getset, bounded_getset},   {0, NULL},
 };
 
 static PyType_Spec bounded_spec = {
