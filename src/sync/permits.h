@@ -78,8 +78,8 @@ permits_take(permits *self, int64_t wait)
     return permits_try_take(self) ? 1 : wait == 0 ? 0 : permits_take_slow(self, wait);
 }
 
-/* Gives back, or adds, `count` of them, if there are no more than `limit` then. `count` and `limit` are at most
- * PERMITS_MAX. Returns whether it did. */
+/* Gives back, or adds, `count` of them, if there are no more than `limit` then, which is at most PERMITS_MAX.
+ * Returns whether it did. */
 static inline bool
 permits_give(permits *self, int64_t count, int64_t limit)
 {

@@ -13,6 +13,9 @@
 /* Where the permits of a semaphore that never runs out start. */
 #define UNLIMITED_START (PERMITS_MAX / 2)
 
+/* A number to release that no semaphore can take. */
+#define TOO_MANY (PERMITS_MAX + 1)
+
 typedef struct {
     OBJECT_HEAD
     permits permits;
@@ -377,8 +380,7 @@ count_to_release(PyObject *n)
     int overflow;
     long long count = PyLong_AsLongLongAndOverflow(whole, &overflow);
     Py_DECREF(whole);
-    /* More than there can be is too many for any semaphore: giving them says so. */
-    return overflow || count > PERMITS_MAX ? PERMITS_MAX : count;
+    return overflow || count > PERMITS_MAX ? TOO_MANY : count;
 }
 
 /* Gives `count` permits if there are at most `limit` then. Returns None, or NULL with an exception set. */
