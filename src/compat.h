@@ -17,7 +17,6 @@
 #define Py_T_PYSSIZET T_PYSSIZET
 #define Py_T_BOOL T_BOOL
 #define Py_READONLY READONLY
-#define Py_T_OBJECT_EX T_OBJECT_EX
 
 /* 3.12 made the exception being raised one object. */
 static inline PyObject *
@@ -48,9 +47,46 @@ PyErr_SetRaisedException(PyObject *exception)
 /* 3.13 made it public. */
 #define Py_IsFinalizing _Py_IsFinalizing
 
+/* 3.13 gave the look-up in a dict a function that returns a new reference. */
+static inline int
+PyDict_GetItemRef(PyObject *dict, PyObject *key, PyObject **value)
+{
+    *value = Py_XNewRef(PyDict_GetItemWithError(dict, key));
+    return *value != NULL ? 1 : PyErr_Occurred() ? -1 : 0;
+}
+
 /* 3.13 brought the free-threaded build; with the GIL, a section without Python code needs nothing. */
 #define Py_BEGIN_CRITICAL_SECTION(object) {
 #define Py_END_CRITICAL_SECTION() }
+#endif
+
+/* No version has a public way to look up an attribute in the type and in a dict that is not the object's own. */
+#define object_get_attribute(self, name, dict) _PyObject_GenericGetAttrWithDict((PyObject *)(self), (name), (dict), 0)
+#define object_set_attribute(self, name, value, dict) \
+    _PyObject_GenericSetAttrWithDict((PyObject *)(self), (name), (value), (dict))
+
+/* The calling thread's ident, as threading.get_ident gives it: pthread_self. glibc's returns the thread pointer on x86-64,
+ * which is a register; elsewhere on Linux the compiler knows at least that asking twice in a function gives the same. */
+#if defined(__x86_64__) && defined(__GLIBC__) && defined(__has_builtin)
+#if __has_builtin(__builtin_thread_pointer)
+#define THREAD_IDENT_IS_THREAD_POINTER 1
+#endif
+#endif
+#ifdef THREAD_IDENT_IS_THREAD_POINTER
+static inline unsigned long
+thread_ident(void)
+{
+    return (unsigned long)__builtin_thread_pointer();
+}
+#elif defined(__linux__)
+#include <pthread.h>
+static inline unsigned long
+thread_ident(void)
+{
+    return (unsigned long)pthread_self();
+}
+#else
+#define thread_ident PyThread_get_thread_ident
 #endif
 
 #endif

@@ -12,6 +12,8 @@ typedef struct {
     PyTypeObject *lock_type;
     PyTypeObject *rlock_type;
     PyTypeObject *condition_type;
+    PyTypeObject *local_type;
+    PyTypeObject *thread_values_type;
     PyTypeObject *stdlib_lock_type;
     PyTypeObject *stdlib_rlock_type;
     PyObject *broken_barrier_error;
@@ -53,6 +55,9 @@ int unpack_tuple_and_dict(const char *function, const char *const *names, PyObje
 /* Calls a type as type.__call__ does: for a tp_vectorcall that finds __new__ or __init__ replaced, or odd arguments. */
 PyObject *construct_slow(PyObject *type, PyObject *const *args, size_t flags, PyObject *keywords);
 
+/* Returns the number, which need not be an int but must be whole, as an int: a new reference, or NULL with TypeError. */
+PyObject *whole_number(PyObject *number);
+
 /* Issues a DeprecationWarning that names the caller's line. Returns -1 if that raised. */
 int warn_deprecated(const char *message);
 
@@ -63,6 +68,8 @@ int condition_exec(PyObject *module);
 int semaphore_exec(PyObject *module);
 int event_exec(PyObject *module);
 int barrier_exec(PyObject *module);
+int local_exec(PyObject *module);
+int floor_exec(PyObject *module);
 int aio_future_exec(PyObject *module);
 int aio_coroutine_exec(PyObject *module);
 int aio_barrier_exec(PyObject *module);
