@@ -2,8 +2,11 @@ from collections.abc import Coroutine
 from types import TracebackType
 from typing import Any
 
+from typing_extensions import disjoint_base
+
 __all__ = ("Barrier",)
 
+@disjoint_base
 class Barrier:
     def __init__(self, parties: int) -> None: ...
     def wait(self) -> Coroutine[Any, Any, int]: ...

@@ -15,7 +15,7 @@ import traceback
 import types
 import warnings
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -212,7 +212,8 @@ def test_one_who_comes_while_it_drains_waits_for_the_next_round(Barrier: Any) ->
         late = [asyncio.create_task(barrier.wait()) for _ in range(2)]
         await ticks(3)
         assert state(barrier) == "filling, waiters:2/3"
-        assert all(task.done() for task in first) and not any(task.done() for task in late)
+        assert all(task.done() for task in first)
+        assert not any(task.done() for task in late)
         assert await barrier.wait() == 2
         assert await settle(*late) == [0, 1]
 
@@ -281,7 +282,8 @@ def test_cancelled_in_the_tick_of_the_release(Barrier: Any) -> None:
         assert await barrier.wait() == 2
         tasks[0].cancel()
         results = await settle(*tasks)
-        assert isinstance(results[0], asyncio.CancelledError) and results[1] == 1
+        assert isinstance(results[0], asyncio.CancelledError)
+        assert results[1] == 1
         assert state(barrier) == "filling, waiters:0/3"
 
     asyncio.run(main())
@@ -296,7 +298,8 @@ def test_released_in_the_tick_of_the_cancellation(Barrier: Any) -> None:
         tasks[0].cancel()
         assert await barrier.wait() == 2
         results = await settle(*tasks)
-        assert isinstance(results[0], asyncio.CancelledError) and results[1] == 1
+        assert isinstance(results[0], asyncio.CancelledError)
+        assert results[1] == 1
         assert state(barrier) == "filling, waiters:0/3"
 
     asyncio.run(main())
@@ -378,13 +381,18 @@ def test_waits_through(Barrier: Any, how: str) -> None:
 def test_times_out(Barrier: Any, how: str) -> None:
     async def main() -> None:
         barrier = Barrier(2)
-        with pytest.raises(TimeoutError):
+
+        async def meet() -> None:
             if how == "wait_for":
                 await asyncio.wait_for(barrier.wait(), 0.01)
             else:
                 async with asyncio.timeout(0.01):
                     await barrier.wait()
-        assert barrier.n_waiting == 0 and not barrier.broken
+
+        with pytest.raises(TimeoutError):
+            await meet()
+        assert barrier.n_waiting == 0
+        assert not barrier.broken
 
     asyncio.run(main())
 
@@ -393,12 +401,16 @@ def test_times_out(Barrier: Any, how: str) -> None:
 def test_task_group_that_fails_takes_its_tasks_out(Barrier: Any) -> None:
     async def main() -> None:
         barrier = Barrier(3)
-        with pytest.raises(BaseExceptionGroup):
+
+        async def fail() -> None:
             async with asyncio.TaskGroup() as group:
                 group.create_task(barrier.wait())
                 await ticks(1)
                 assert barrier.n_waiting == 1
                 raise LookupError
+
+        with pytest.raises(BaseExceptionGroup):
+            await fail()
         assert barrier.n_waiting == 0
 
     asyncio.run(main())
@@ -413,7 +425,8 @@ def test_eager_tasks(Barrier: Any) -> None:
         tasks = [asyncio.create_task(barrier.wait()) for _ in range(2)]
         assert barrier.n_waiting == 2
         last = asyncio.create_task(barrier.wait())
-        assert last.done() and last.result() == 2
+        assert last.done()
+        assert last.result() == 2
         assert await settle(*tasks) == [0, 1]
 
     asyncio.run(main())
@@ -595,7 +608,7 @@ def test_broken_barrier_error_is_that_of_asyncio(Barrier: Any) -> None:
         assert [(type(error), str(error)) for error in await settle(*tasks)] == [
             (asyncio.BrokenBarrierError, "Abort or reset of barrier")
         ] * 2
-        with pytest.raises(asyncio.BrokenBarrierError, match="^Barrier aborted$"):
+        with pytest.raises(asyncio.BrokenBarrierError, match=r"^Barrier aborted$"):
             await barrier.wait()
         assert barrier.broken
 
@@ -647,7 +660,8 @@ def test_error_when_not_initialised() -> None:
     for method in (barrier.wait, barrier.reset, barrier.abort, barrier.__aenter__, barrier.__aexit__):
         with pytest.raises(RuntimeError):
             method()
-    assert barrier.n_waiting == 0 and not barrier.broken
+    assert barrier.n_waiting == 0
+    assert not barrier.broken
     repr(barrier)
 
 
@@ -702,7 +716,8 @@ def test_driven_by_hand(Barrier: Any) -> None:
         assert asyncio.isfuture(future)
         assert future._asyncio_future_blocking is True
         assert future.get_loop() is asyncio.get_running_loop()
-        assert not future.done() and not future.cancelled()
+        assert not future.done()
+        assert not future.cancelled()
         assert barrier.n_waiting == 1
         with pytest.raises(RuntimeError, match="coroutine is being awaited already"):
             await coroutine
@@ -742,7 +757,8 @@ def test_resumed_after_its_future_was_cancelled(Barrier: Any) -> None:
             future.result()
         assert future.cancel(msg="why") is True
         assert future.cancel() is False
-        assert future.cancelled() and future.done()
+        assert future.cancelled()
+        assert future.done()
         with pytest.raises(asyncio.CancelledError, match="why"):
             coroutine.send(None)
         assert barrier._count == 0
@@ -914,11 +930,11 @@ def test_aenter_awaits_what_wait_returns(Barrier: Any) -> None:
 
 
 @pytest.fixture
-def unraisable(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
+def unraisable(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The messages of errors that nobody could be told of."""
     seen: list[str] = []
     monkeypatch.setattr(sys, "unraisablehook", lambda args: seen.append(str(args.exc_value)))
-    yield seen
+    return seen
 
 
 @both
@@ -933,7 +949,7 @@ def test_the_barrier_keeps_its_tasks(Barrier: Any) -> None:
             results.append(await barrier.wait())
 
         for _ in range(2):
-            asyncio.create_task(meet())
+            asyncio.create_task(meet())  # noqa: RUF006
         await ticks(1)
         gc.collect()
         assert barrier.n_waiting == 2
@@ -1031,7 +1047,7 @@ async def exercise(Barrier: Any) -> None:
     with pytest.raises(asyncio.BrokenBarrierError):
         async with barrier:
             pass
-    with pytest.raises(ValueError):
+    with pytest.raises(ValueError, match="parties"):
         Barrier(0)
     coroutine = Barrier(2).wait()
     coroutine.send(None).add_done_callback(print)

@@ -26,7 +26,8 @@ typedef struct {
 typedef enum { COROUTINE_CREATED, COROUTINE_RUNNING, COROUTINE_SUSPENDED, COROUTINE_CLOSED } coroutine_state;
 
 struct coroutine {
-    PyObject_HEAD PyObject *weakrefs;
+    PyObject_HEAD
+    PyObject *weakrefs;
     const coroutine_kind *kind;
     module_state *module; /* alive as long as the owner is */
     PyObject *owner;      /* NULL once closed */
@@ -43,11 +44,9 @@ struct coroutine {
 };
 
 /* Makes a coroutine that has not begun. The owner holds a reference to the module. */
-PyObject *
-coroutine_new(module_state *module, const coroutine_kind *kind, PyObject *owner);
+PyObject *coroutine_new(module_state *module, const coroutine_kind *kind, PyObject *owner);
 
 /* Puts the future (stolen) at the queue's end and yields it to the task. Returns what `resume` returns. */
-PySendResult
-coroutine_suspend(coroutine *self, future_queue *queue, future *future, PyObject **result);
+PySendResult coroutine_suspend(coroutine *self, future_queue *queue, future *future, PyObject **result);
 
 #endif
