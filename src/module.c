@@ -29,6 +29,13 @@ module_add_type(PyObject *module, PyType_Spec *spec, PyTypeObject *base)
     return (PyTypeObject *)type;
 }
 
+void *
+module_is_cleared(void)
+{
+    PyErr_SetString(PyExc_SystemError, "cthreading has been cleared");
+    return NULL;
+}
+
 PyObject *
 module_import_from(const char *module_name, const char *name)
 {

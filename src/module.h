@@ -40,6 +40,9 @@ module_state *module_state_of(PyTypeObject *type);
 /* Makes the type, with this base (NULL: object), and adds it to the module under its name. Returns a new reference. */
 PyTypeObject *module_add_type(PyObject *module, PyType_Spec *spec, PyTypeObject *base);
 
+/* Sets the error of using an object whose module garbage collection has taken down: a finalizer can. Returns NULL. */
+void *module_is_cleared(void);
+
 /* Looks up module.name by import. Returns a new reference. */
 PyObject *module_import_from(const char *module_name, const char *name);
 

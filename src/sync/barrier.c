@@ -23,6 +23,7 @@ typedef struct {
     int64_t count; /* who have arrived in this round */
     uint32_t round;
     _Atomic int32_t state;
+    _Atomic bool alone;      /* one party and no action: nothing to wait for */
     unsigned long in_action; /* the ident of the thread that runs the action; 0: none does */
     waitqueue queue;
     waitqueue newcomers; /* who came while the action ran */
@@ -46,6 +47,12 @@ break_round(barrier_object *self, int state)
     waiter *waiters = end_round(self, state);
     waitqueue_unlock(&self->queue);
     waiters_grant(waiters, BROKEN);
+}
+
+static inline void
+update_alone(barrier_object *self)
+{
+    self->alone = self->parties == 1 && self->action == NULL;
 }
 
 /* Sets the number of parties. Returns 0, or -1 with an exception set. */
@@ -72,15 +79,34 @@ set_parties(barrier_object *self, PyObject *value, void *Py_UNUSED(closure))
 #endif
         return -1;
     }
+    waitqueue_lock(&self->queue);
     self->parties = parties;
+    update_alone(self);
+    waitqueue_unlock(&self->queue);
     return 0;
 }
 
 /* A setter's work for `action` and `timeout`: None is kept as NULL. */
 static void
-set_object(PyObject **place, PyObject *value)
+set_object(barrier_object *self, PyObject **place, PyObject *value)
 {
-    Py_XSETREF(*place, Py_XNewRef(value == Py_None ? NULL : value));
+    PyObject *wanted = Py_XNewRef(value == Py_None ? NULL : value);
+    waitqueue_lock(&self->queue);
+    PyObject *old = *place;
+    *place = wanted;
+    update_alone(self);
+    waitqueue_unlock(&self->queue);
+    Py_XDECREF(old);
+}
+
+/* Their getter's work. Returns a new reference. */
+static PyObject *
+get_object(barrier_object *self, PyObject **place)
+{
+    waitqueue_lock(&self->queue);
+    PyObject *value = Py_NewRef(*place == NULL ? Py_None : *place);
+    waitqueue_unlock(&self->queue);
+    return value;
 }
 
 static int
@@ -99,8 +125,8 @@ barrier_init(PyObject *self, PyObject *args, PyObject *keywords)
     if (set_parties(barrier, values[0], NULL) < 0) {
         return -1;
     }
-    set_object(&barrier->action, values[1]);
-    set_object(&barrier->timeout, values[2]);
+    set_object(barrier, &barrier->action, values[1]);
+    set_object(barrier, &barrier->timeout, values[2]);
     break_round(barrier, STATE_FILLING);
     return 0;
 }
@@ -117,6 +143,7 @@ barrier_vectorcall(PyObject *callable, PyObject *const *args, size_t flags, PyOb
             barrier_object *self = (barrier_object *)type->tp_alloc(type, 0);
             if (self != NULL) {
                 self->parties = parties;
+                update_alone(self);
             }
             return (PyObject *)self;
         }
@@ -146,15 +173,21 @@ barrier_clear(barrier_object *self)
 static void
 barrier_dealloc(PyObject *self)
 {
-    object_begin_dealloc(self);
+    PyObject_GC_UnTrack(self);
+    Py_TRASHCAN_BEGIN(self, barrier_dealloc) object_begin_dealloc(self);
     barrier_clear((barrier_object *)self);
     object_free(self);
+    Py_TRASHCAN_END
 }
 
 static PyObject *
 raise_broken(barrier_object *self)
 {
-    PyErr_SetNone(module_state_of(Py_TYPE(self))->broken_barrier_error);
+    PyObject *error = module_state_of(Py_TYPE(self))->broken_barrier_error;
+    if (error == NULL) {
+        return module_is_cleared();
+    }
+    PyErr_SetNone(error);
     return NULL;
 }
 
@@ -292,8 +325,8 @@ barrier_wait(barrier_object *self, PyObject *const *args, Py_ssize_t count, PyOb
             return NULL;
         }
     }
-    if (self->parties == 1 && self->action == NULL && self->state == STATE_FILLING) {
-        return PyLong_FromLong(0); /* alone */
+    if (self->alone && self->state == STATE_FILLING) {
+        return PyLong_FromLong(0);
     }
     waitqueue_lock(&self->queue);
     while (self->in_action != 0) {
@@ -319,9 +352,11 @@ barrier_wait(barrier_object *self, PyObject *const *args, Py_ssize_t count, PyOb
         return NULL;
     }
     if (timeout == NULL || timeout == Py_None) {
-        timeout = self->timeout == NULL ? Py_None : self->timeout;
+        timeout = get_object(self, &self->timeout);
     }
-    Py_INCREF(timeout);
+    else {
+        Py_INCREF(timeout);
+    }
     PyObject *index = wait_for_others(self, w, timeout);
     Py_DECREF(timeout);
     waiter_end(w);
@@ -336,7 +371,7 @@ static PyObject *
 barrier_reset(barrier_object *self, PyObject *Py_UNUSED(ignored))
 {
     break_round(self, STATE_FILLING);
-    return private_condition_notify(self->dict) < 0 ? NULL : Py_NewRef(Py_None);
+    return private_condition_notify((object_head *)self) < 0 ? NULL : Py_NewRef(Py_None);
 }
 
 PyDoc_STRVAR(abort_doc,
@@ -348,33 +383,33 @@ static PyObject *
 barrier_abort(barrier_object *self, PyObject *Py_UNUSED(ignored))
 {
     break_round(self, STATE_BROKEN);
-    return private_condition_notify(self->dict) < 0 ? NULL : Py_NewRef(Py_None);
+    return private_condition_notify((object_head *)self) < 0 ? NULL : Py_NewRef(Py_None);
 }
 
 static PyObject *
 get_action(barrier_object *self, void *Py_UNUSED(closure))
 {
-    return Py_NewRef(self->action == NULL ? Py_None : self->action);
+    return get_object(self, &self->action);
 }
 
 static int
 set_action(barrier_object *self, PyObject *value, void *Py_UNUSED(closure))
 {
-    set_object(&self->action, value);
+    set_object(self, &self->action, value);
     return 0;
 }
 
 static int
 set_timeout(barrier_object *self, PyObject *value, void *Py_UNUSED(closure))
 {
-    set_object(&self->timeout, value);
+    set_object(self, &self->timeout, value);
     return 0;
 }
 
 static PyObject *
 get_timeout(barrier_object *self, void *Py_UNUSED(closure))
 {
-    return Py_NewRef(self->timeout == NULL ? Py_None : self->timeout);
+    return get_object(self, &self->timeout);
 }
 
 static PyObject *

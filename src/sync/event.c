@@ -179,7 +179,7 @@ static PyObject *
 event_set(event_object *self, PyObject *Py_UNUSED(ignored))
 {
     set(self);
-    return private_condition_notify(self->dict) < 0 ? NULL : Py_NewRef(Py_None);
+    return private_condition_notify((object_head *)self) < 0 ? NULL : Py_NewRef(Py_None);
 }
 
 PyDoc_STRVAR(clear_doc,

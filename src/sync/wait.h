@@ -22,7 +22,7 @@ bool wait_leave(waiter *w, waitqueue *queue);
 /* Waits for a grant that is on its way: the waiter is in no queue. */
 void wait_settle(waiter *w);
 
-/* Returns `exception`, with `earlier` (NULL: none) as its context. Steals both. */
+/* Returns `exception`, with `earlier` (NULL: none) at the end of its contexts. Steals both. */
 PyObject *exception_chain(PyObject *exception, PyObject *earlier);
 
 #endif
