@@ -65,6 +65,22 @@ PyDict_GetItemRef(PyObject *dict, PyObject *key, PyObject **value)
 #define object_set_attribute(self, name, value, dict) \
     _PyObject_GenericSetAttrWithDict((PyObject *)(self), (name), (value), (dict))
 
+/* The value of an int of usual size that is not negative, or -1. From 3.12 on, without a call. */
+static inline int64_t
+usual_int(PyObject *number)
+{
+    if (!PyLong_CheckExact(number)) {
+        return -1;
+    }
+#if PY_VERSION_HEX >= 0x030C0000
+    if (PyUnstable_Long_IsCompact((PyLongObject *)number)) {
+        return PyUnstable_Long_CompactValue((PyLongObject *)number);
+    }
+#endif
+    int overflow;
+    return PyLong_AsLongLongAndOverflow(number, &overflow);
+}
+
 /* The calling thread's ident, as threading.get_ident gives it: pthread_self. glibc's returns the thread pointer on x86-64,
  * which is a register; elsewhere on Linux the compiler knows at least that asking twice in a function gives the same. */
 #if defined(__x86_64__) && defined(__GLIBC__) && defined(__has_builtin)

@@ -19,11 +19,12 @@ typedef struct {
     OBJECT_HEAD
     PyObject *action;  /* NULL: none */
     PyObject *timeout; /* NULL: none */
+    /* With one party and no action there is nothing to wait for: what wait returns then, 0. NULL: there is. */
+    _Atomic(PyObject *) alone;
     int64_t parties;
     int64_t count; /* who have arrived in this round */
     uint32_t round;
     _Atomic int32_t state;
-    _Atomic bool alone;      /* one party and no action: nothing to wait for */
     unsigned long in_action; /* the ident of the thread that runs the action; 0: none does */
     waitqueue queue;
     waitqueue newcomers; /* who came while the action ran */
@@ -49,10 +50,17 @@ break_round(barrier_object *self, int state)
     waiters_grant(waiters, BROKEN);
 }
 
-static inline void
+/* Sets `alone`. The queue is locked. */
+static void
 update_alone(barrier_object *self)
 {
-    self->alone = self->parties == 1 && self->action == NULL;
+    bool alone = self->parties == 1 && self->action == NULL;
+    if (alone != (self->alone != NULL)) {
+        /* The int 0 always exists: no reference is its last, and it is never made. */
+        PyObject *old = self->alone;
+        self->alone = alone ? PyLong_FromLong(0) : NULL;
+        Py_XDECREF(old);
+    }
 }
 
 /* Sets the number of parties. Returns 0, or -1 with an exception set. */
@@ -136,14 +144,15 @@ barrier_vectorcall(PyObject *callable, PyObject *const *args, size_t flags, PyOb
 {
     PyTypeObject *type = (PyTypeObject *)callable;
     if (type->tp_new == PyType_GenericNew && type->tp_init == barrier_init && PyVectorcall_NARGS(flags) == 1 &&
-        keywords == NULL && PyLong_CheckExact(args[0])) {
-        int overflow;
-        int64_t parties = PyLong_AsLongLongAndOverflow(args[0], &overflow);
-        if (parties >= 1 && overflow == 0) {
+        keywords == NULL) {
+        int64_t parties = usual_int(args[0]);
+        if (parties >= 1) {
             barrier_object *self = (barrier_object *)type->tp_alloc(type, 0);
             if (self != NULL) {
                 self->parties = parties;
-                update_alone(self);
+                if (parties == 1) {
+                    update_alone(self);
+                }
             }
             return (PyObject *)self;
         }
@@ -167,6 +176,8 @@ barrier_clear(barrier_object *self)
     Py_CLEAR(self->dict);
     Py_CLEAR(self->action);
     Py_CLEAR(self->timeout);
+    Py_XDECREF(self->alone);
+    self->alone = NULL;
     return 0;
 }
 
@@ -305,29 +316,10 @@ wait_for_others(barrier_object *self, waiter *w, PyObject *timeout)
     return w->outcome == BROKEN ? raise_broken(self) : PyLong_FromLong(w->outcome);
 }
 
-PyDoc_STRVAR(
-    wait_doc,
-    "wait($self, /, timeout=None)\n--\n\n"
-    "Wait until as many threads wait as the barrier has parties; as threading.Barrier.wait.\n\n"
-    "The last to arrive runs the action, then all go on. timeout is the longest wait in seconds, None the one\n"
-    "that the barrier was made with. Return an int from 0 to parties - 1, another one for each thread, in the\n"
-    "order of arrival. Raise BrokenBarrierError if the barrier is or gets broken, or is reset meanwhile; a\n"
-    "timeout breaks it. If a signal handler or the action raises, that exception is raised here; the action's\n"
-    "breaks the barrier.");
-
-static PyObject *
-barrier_wait(barrier_object *self, PyObject *const *args, Py_ssize_t count, PyObject *keywords)
+/* Arrives, and waits for the others. `timeout` NULL: not given. Returns the index, or NULL with an exception set. */
+static Py_NO_INLINE PyObject *
+wait_slow(barrier_object *self, PyObject *timeout)
 {
-    PyObject *timeout = NULL;
-    if (count != 0 || keywords != NULL) {
-        static const char *const names[] = {"timeout", NULL};
-        if (unpack_arguments("Barrier.wait", names, args, count, keywords, &timeout) < 0) {
-            return NULL;
-        }
-    }
-    if (self->alone && self->state == STATE_FILLING) {
-        return PyLong_FromLong(0);
-    }
     waitqueue_lock(&self->queue);
     while (self->in_action != 0) {
         if (wait_for_action(self) < 0) {
@@ -361,6 +353,33 @@ barrier_wait(barrier_object *self, PyObject *const *args, Py_ssize_t count, PyOb
     Py_DECREF(timeout);
     waiter_end(w);
     return index;
+}
+
+PyDoc_STRVAR(
+    wait_doc,
+    "wait($self, /, timeout=None)\n--\n\n"
+    "Wait until as many threads wait as the barrier has parties; as threading.Barrier.wait.\n\n"
+    "The last to arrive runs the action, then all go on. timeout is the longest wait in seconds, None the one\n"
+    "that the barrier was made with. Return an int from 0 to parties - 1, another one for each thread, in the\n"
+    "order of arrival. Raise BrokenBarrierError if the barrier is or gets broken, or is reset meanwhile; a\n"
+    "timeout breaks it. If a signal handler or the action raises, that exception is raised here; the action's\n"
+    "breaks the barrier.");
+
+static PyObject *
+barrier_wait(barrier_object *self, PyObject *const *args, Py_ssize_t count, PyObject *keywords)
+{
+    PyObject *timeout = NULL;
+    if (count != 0 || keywords != NULL) {
+        static const char *const names[] = {"timeout", NULL};
+        if (unpack_arguments("Barrier.wait", names, args, count, keywords, &timeout) < 0) {
+            return NULL;
+        }
+    }
+    PyObject *alone = atomic_load_explicit(&self->alone, memory_order_relaxed);
+    if (alone != NULL && self->state == STATE_FILLING) {
+        return Py_NewRef(alone);
+    }
+    return wait_slow(self, timeout);
 }
 
 PyDoc_STRVAR(reset_doc,

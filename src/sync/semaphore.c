@@ -232,8 +232,7 @@ usual_start(PyObject *const *args, size_t flags, PyObject *keywords)
     if (PyVectorcall_NARGS(flags) == 0) {
         return 1;
     }
-    int overflow;
-    int64_t start = PyLong_CheckExact(args[0]) ? PyLong_AsLongLongAndOverflow(args[0], &overflow) : -1;
+    int64_t start = usual_int(args[0]);
     return start < UNLIMITED_START ? start : -1;
 }
 
