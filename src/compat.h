@@ -17,6 +17,7 @@
 #define Py_T_PYSSIZET T_PYSSIZET
 #define Py_READONLY READONLY
 #define Py_T_OBJECT_EX T_OBJECT_EX
+#define Py_T_BOOL T_BOOL
 
 /* 3.12 made the exception being raised one object. */
 static inline PyObject *
@@ -50,6 +51,25 @@ PyErr_SetRaisedException(PyObject *exception)
 /* 3.13 brought the free-threaded build; with the GIL, a section without Python code needs nothing. */
 #define Py_BEGIN_CRITICAL_SECTION(object) {
 #define Py_END_CRITICAL_SECTION() }
+
+/* 3.13 brought lookups that return a reference of the caller's own. */
+static inline int
+PyDict_GetItemRef(PyObject *dict, PyObject *key, PyObject **value)
+{
+    *value = Py_XNewRef(PyDict_GetItemWithError(dict, key));
+    return *value != NULL ? 1 : PyErr_Occurred() ? -1 : 0;
+}
+
+/* Whether an interpreter may have threads: from 3.13 on, `_thread` can be asked without starting one. */
+static inline bool
+interpreter_allows_threads(void)
+{
+#if PY_VERSION_HEX >= 0x030C0000
+    return _PyInterpreterState_HasFeature(PyInterpreterState_Get(), Py_RTFLAGS_THREADS);
+#else
+    return !_PyInterpreterState_GetConfig(PyInterpreterState_Get())->_isolated_interpreter;
+#endif
+}
 #endif
 
 #endif
