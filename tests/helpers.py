@@ -102,11 +102,13 @@ class Outcome:
 
 
 def child_environment() -> dict[str, str]:
-    """The environment in which a child imports the same cthreading as this process, wherever it lies."""
+    """The environment in which a child imports the same cthreading, wherever it lies, and these helpers."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
+    places = [str(Path(__file__).resolve().parent)]
     place = str(Path(cthreading.__file__).resolve().parent.parent)
     if place not in site.getsitepackages():
-        environment["PYTHONPATH"] = os.pathsep.join(filter(None, [place, environment.get("PYTHONPATH", "")]))
+        places.append(place)
+    environment["PYTHONPATH"] = os.pathsep.join([*places, *filter(None, [environment.get("PYTHONPATH")])])
     return environment
 
 
