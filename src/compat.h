@@ -16,6 +16,7 @@
 /* 3.12 gave the member types and flags of structmember.h their Py_ names. */
 #define Py_T_PYSSIZET T_PYSSIZET
 #define Py_READONLY READONLY
+#define Py_T_OBJECT_EX T_OBJECT_EX
 
 /* 3.12 made the exception being raised one object. */
 static inline PyObject *
@@ -45,6 +46,10 @@ PyErr_SetRaisedException(PyObject *exception)
 #if PY_VERSION_HEX < 0x030D0000
 /* 3.13 made it public. */
 #define Py_IsFinalizing _Py_IsFinalizing
+
+/* 3.13 brought the free-threaded build; with the GIL, a section without Python code needs nothing. */
+#define Py_BEGIN_CRITICAL_SECTION(object) {
+#define Py_END_CRITICAL_SECTION() }
 #endif
 
 #endif

@@ -16,9 +16,9 @@ module_state_of(PyTypeObject *type)
 }
 
 PyTypeObject *
-module_add_type(PyObject *module, PyType_Spec *spec)
+module_add_type(PyObject *module, PyType_Spec *spec, PyTypeObject *base)
 {
-    PyObject *type = PyType_FromModuleAndSpec(module, spec, NULL);
+    PyObject *type = PyType_FromModuleAndSpec(module, spec, (PyObject *)base);
     if (type == NULL) {
         return NULL;
     }
@@ -118,6 +118,31 @@ unpack_tuple_and_dict(const char *function, const char *const *names, PyObject *
     return 0;
 }
 
+PyObject *
+construct_slow(PyObject *type, PyObject *const *args, size_t flags, PyObject *keywords)
+{
+    Py_ssize_t count = PyVectorcall_NARGS(flags);
+    PyObject *positional = PyTuple_New(count);
+    PyObject *named = keywords == NULL ? NULL : PyDict_New();
+    PyObject *result = NULL;
+    if (positional == NULL || (keywords != NULL && named == NULL)) {
+        goto done;
+    }
+    for (Py_ssize_t i = 0; i < count; i++) {
+        PyTuple_SET_ITEM(positional, i, Py_NewRef(args[i]));
+    }
+    for (Py_ssize_t i = 0; keywords != NULL && i < PyTuple_GET_SIZE(keywords); i++) {
+        if (PyDict_SetItem(named, PyTuple_GET_ITEM(keywords, i), args[count + i]) < 0) {
+            goto done;
+        }
+    }
+    result = PyType_Type.tp_call(type, positional, named);
+done:
+    Py_XDECREF(positional);
+    Py_XDECREF(named);
+    return result;
+}
+
 int
 warn_deprecated(const char *message)
 {
@@ -132,10 +157,6 @@ state_exec(PyObject *module)
     if (error != 0) {
         errno = error;
         PyErr_SetFromErrno(PyExc_OSError);
-        return -1;
-    }
-    state->zero = PyLong_FromLong(0);
-    if (state->zero == NULL) {
         return -1;
     }
     state->stdlib_lock_type = (PyTypeObject *)module_import_from("_thread", "LockType");
@@ -176,6 +197,11 @@ module_free(void *module)
 static PyModuleDef_Slot module_slots[] = {
     {Py_mod_exec, state_exec},
     {Py_mod_exec, lock_exec},
+    {Py_mod_exec, rlock_exec},
+    {Py_mod_exec, condition_exec},
+    {Py_mod_exec, semaphore_exec},
+    {Py_mod_exec, event_exec},
+    {Py_mod_exec, barrier_exec},
 #ifdef Py_mod_multiple_interpreters
     {Py_mod_multiple_interpreters, Py_MOD_PER_INTERPRETER_GIL_SUPPORTED},
 #endif

@@ -11,10 +11,10 @@
 typedef struct {
     PyTypeObject *lock_type;
     PyTypeObject *rlock_type;
+    PyTypeObject *condition_type;
     PyTypeObject *stdlib_lock_type;
     PyTypeObject *stdlib_rlock_type;
     PyObject *broken_barrier_error;
-    PyObject *zero;
 } module_state;
 
 extern struct PyModuleDef module_definition;
@@ -28,8 +28,8 @@ module_get_state(PyObject *module)
 /* The state of the module that made this type, or made the one of ours that it derives from. */
 module_state *module_state_of(PyTypeObject *type);
 
-/* Makes the type and adds it to the module under its name. Returns a new reference. */
-PyTypeObject *module_add_type(PyObject *module, PyType_Spec *spec);
+/* Makes the type, with this base (NULL: object), and adds it to the module under its name. Returns a new reference. */
+PyTypeObject *module_add_type(PyObject *module, PyType_Spec *spec, PyTypeObject *base);
 
 /* Looks up module.name by import. Returns a new reference. */
 PyObject *module_import_from(const char *module_name, const char *name);
@@ -42,6 +42,9 @@ int unpack_arguments(const char *function, const char *const *names, PyObject *c
 /* The same for a tuple and a dict, as tp_new and tp_init get them. */
 int unpack_tuple_and_dict(const char *function, const char *const *names, PyObject *args, PyObject *keywords,
                           PyObject **values);
+
+/* Calls a type as type.__call__ does: for a tp_vectorcall that finds __new__ or __init__ replaced, or odd arguments. */
+PyObject *construct_slow(PyObject *type, PyObject *const *args, size_t flags, PyObject *keywords);
 
 /* Issues a DeprecationWarning that names the caller's line. Returns -1 if that raised. */
 int warn_deprecated(const char *message);

@@ -2,6 +2,7 @@
 #include "lock.h"
 
 #include "../module.h"
+#include "object.h"
 #include "timeout.h"
 
 static int
@@ -95,7 +96,7 @@ PyDoc_STRVAR(release_doc,
 static PyObject *
 lock_release(lock_object *self, PyObject *Py_UNUSED(ignored))
 {
-    if (lock_give(self) < 0) {
+    if (!lock_give(self)) {
         PyErr_SetString(PyExc_RuntimeError, "release unlocked lock");
         return NULL;
     }
@@ -138,15 +139,15 @@ PyDoc_STRVAR(exit_doc,
              "Unlock the lock.");
 
 static PyMethodDef lock_methods[] = {
-    {"acquire", (PyCFunction)(void (*)(void))lock_acquire, METH_FASTCALL | METH_KEYWORDS, acquire_doc},
-    {"acquire_lock", (PyCFunction)(void (*)(void))lock_acquire, METH_FASTCALL | METH_KEYWORDS, acquire_doc},
-    {"release", (PyCFunction)lock_release, METH_NOARGS, release_doc},
-    {"release_lock", (PyCFunction)lock_release, METH_NOARGS, release_doc},
-    {"locked", (PyCFunction)lock_locked, METH_NOARGS, locked_doc},
-    {"locked_lock", (PyCFunction)lock_locked, METH_NOARGS, locked_doc},
-    {"__enter__", (PyCFunction)lock_enter, METH_NOARGS, enter_doc},
-    {"__exit__", (PyCFunction)(void (*)(void))lock_exit, METH_FASTCALL, exit_doc},
-    {"_at_fork_reinit", (PyCFunction)lock_at_fork_reinit, METH_NOARGS, at_fork_reinit_doc},
+    {"acquire", OBJECT_METHOD(lock_acquire), METH_FASTCALL | METH_KEYWORDS, acquire_doc},
+    {"acquire_lock", OBJECT_METHOD(lock_acquire), METH_FASTCALL | METH_KEYWORDS, acquire_doc},
+    {"release", OBJECT_METHOD(lock_release), METH_NOARGS, release_doc},
+    {"release_lock", OBJECT_METHOD(lock_release), METH_NOARGS, release_doc},
+    {"locked", OBJECT_METHOD(lock_locked), METH_NOARGS, locked_doc},
+    {"locked_lock", OBJECT_METHOD(lock_locked), METH_NOARGS, locked_doc},
+    {"__enter__", OBJECT_METHOD(lock_enter), METH_NOARGS, enter_doc},
+    {"__exit__", OBJECT_METHOD(lock_exit), METH_FASTCALL, exit_doc},
+    {"_at_fork_reinit", OBJECT_METHOD(lock_at_fork_reinit), METH_NOARGS, at_fork_reinit_doc},
     {NULL},
 };
 
@@ -180,7 +181,7 @@ int
 lock_exec(PyObject *module)
 {
     module_state *state = module_get_state(module);
-    state->lock_type = module_add_type(module, &lock_spec);
+    state->lock_type = module_add_type(module, &lock_spec, NULL);
     if (state->lock_type == NULL) {
         return -1;
     }

@@ -23,15 +23,11 @@ lock_take(lock_object *self, int64_t deadline)
     return permits_take(&self->permits, deadline);
 }
 
-/* Unlocks. Returns -1, without an exception set, if it is not locked. */
-static inline int
+/* Unlocks. Returns false if it is not locked. */
+static inline bool
 lock_give(lock_object *self)
 {
-    if (!lock_is_locked(self)) {
-        return -1;
-    }
-    permits_give(&self->permits, 1);
-    return 0;
+    return permits_give(&self->permits, 1, 1);
 }
 
 #endif

@@ -67,26 +67,23 @@ take_if_possible(permits *self, waiter *w)
     return false;
 }
 
-/* Runs the signal handlers, with the waiter out of the queue; puts it back in front. Returns 1 when it has its permit,
- * 0 when it waits, -1 with an exception set and no permit. */
+/* Runs the signal handlers, with the waiter out of the queue and no permit kept from anybody; puts it back in front.
+ * Returns 1 when it has a permit, 0 when it waits, -1 with an exception set, no permit, and in no queue. */
 static int
 run_handlers(permits *self, waiter *w)
 {
     waitqueue_lock(&self->queue);
     bool granted = w->state == WAITER_GRANTED;
+    w->state = WAITER_WAITING;
     if (!granted) {
-        w->state = WAITER_WAITING;
         leave(self, w);
     }
     waitqueue_unlock(&self->queue);
-    if (PyErr_CheckSignals() < 0) {
-        if (granted) {
-            permits_give(self, 1);
-        }
-        return -1;
-    }
     if (granted) {
-        return 1;
+        permits_give(self, 1, PERMITS_MAX);
+    }
+    if (PyErr_CheckSignals() < 0) {
+        return -1;
     }
     waitqueue_lock(&self->queue);
     bool taken = take_or_join(self, w, waitqueue_add_first);
@@ -96,15 +93,19 @@ run_handlers(permits *self, waiter *w)
 
 /* Waits in the queue. Returns as permits_take; the waiter is in no queue then. */
 static int
-wait_in_queue(permits *self, waiter *w, int64_t deadline)
+wait_in_queue(permits *self, waiter *w, int64_t deadline, permits_handlers handlers)
 {
     for (;;) {
-        park_result result = wait_park(w, deadline);
-        if (result == PARK_INTERRUPTED) {
+        if (handlers == PERMITS_HANDLERS_DUE) {
             int outcome = run_handlers(self, w);
             if (outcome != 0) {
                 return outcome;
             }
+            handlers = PERMITS_RUN_HANDLERS;
+        }
+        park_result result = wait_park(w, deadline);
+        if (result == PARK_INTERRUPTED && handlers != PERMITS_NO_HANDLERS) {
+            handlers = PERMITS_HANDLERS_DUE;
             continue;
         }
         waitqueue_lock(&self->queue);
@@ -133,46 +134,32 @@ permits_take_slow(permits *self, int64_t deadline)
     int outcome = take_or_join(self, w, waitqueue_add);
     waitqueue_unlock(&self->queue);
     if (outcome == 0) {
-        outcome = wait_in_queue(self, w, deadline);
+        outcome = wait_in_queue(self, w, deadline, PERMITS_RUN_HANDLERS);
     }
     waiter_end(w);
     return outcome;
 }
 
-/* Returns `exception`, with `earlier` as its context if there is one. Steals both. */
-static PyObject *
-chain(PyObject *exception, PyObject *earlier)
-{
-    if (exception == earlier) {
-        Py_DECREF(earlier);
-    }
-    else if (earlier != NULL) {
-        PyException_SetContext(exception, earlier);
-    }
-    return exception;
-}
-
 int
-permits_take_always(permits *self, waiter *w)
+permits_take_always(permits *self, waiter *w, permits_handlers handlers)
 {
     PyObject *exception = NULL;
-    waitqueue_lock(&self->queue);
     bool taken = false;
+    waitqueue_lock(&self->queue);
     if (w->state != WAITER_GRANTED && !waitqueue_has(&self->queue, w)) {
-        w->state = WAITER_WAITING;
         w->since = WAITER_SINCE_LATER;
         taken = take_or_join(self, w, waitqueue_add);
     }
-    else {
+    else if (handlers != PERMITS_HANDLERS_DUE) {
         taken = take_if_possible(self, w);
     }
     waitqueue_unlock(&self->queue);
     while (!taken) {
-        int outcome = wait_in_queue(self, w, PARK_FOREVER);
+        int outcome = wait_in_queue(self, w, PARK_FOREVER, handlers);
         taken = outcome == 1;
         if (outcome < 0) {
-            exception = chain(PyErr_GetRaisedException(), exception);
-            w->state = WAITER_WAITING;
+            exception = exception_chain(PyErr_GetRaisedException(), exception);
+            handlers = PERMITS_RUN_HANDLERS;
             waitqueue_lock(&self->queue);
             taken = take_or_join(self, w, waitqueue_add_first);
             waitqueue_unlock(&self->queue);
@@ -183,17 +170,6 @@ permits_take_always(permits *self, waiter *w)
     }
     PyErr_SetRaisedException(exception);
     return -1;
-}
-
-static void
-add(permits *self, int64_t count)
-{
-    for (;;) {
-        int64_t seen = word_load(&self->word);
-        if (word_replace(&self->word, seen, seen + count * PERMITS_ONE)) {
-            return;
-        }
-    }
 }
 
 static bool
@@ -207,25 +183,38 @@ has_waited_long(waiter *w)
     return now - w->since >= PERMITS_FAIR_AFTER && !Py_IsFinalizing();
 }
 
-void
-permits_give_slow(permits *self, int64_t count)
+/* Adds permits unless there would be more than `limit`. Returns whether it did. */
+static bool
+add(permits *self, int64_t count, int64_t limit)
+{
+    for (;;) {
+        int64_t seen = word_load(&self->word);
+        if (seen / PERMITS_ONE > limit - count) {
+            return false;
+        }
+        if (word_replace(&self->word, seen, seen + count * PERMITS_ONE)) {
+            return true;
+        }
+    }
+}
+
+bool
+permits_give_slow(permits *self, int64_t count, int64_t limit)
 {
     waitqueue_lock(&self->queue);
-    waiter *granted = NULL;
+    bool given = permits_count(self) <= limit - count;
     waiter *first = waitqueue_first(&self->queue);
-    if (count == 1 && first != NULL && has_waited_long(first)) {
-        granted = first;
+    if (given && count == 1 && first != NULL && has_waited_long(first)) {
         waitqueue_remove(&self->queue, first);
+        waiter_grant(first, 0);
     }
     else {
-        add(self, count);
+        given = add(self, count, limit);
     }
     update_contended(self);
     wake_first(self);
-    if (granted != NULL) {
-        waiter_grant(granted, 0);
-    }
     waitqueue_unlock(&self->queue);
+    return given;
 }
 
 void

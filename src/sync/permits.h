@@ -32,7 +32,7 @@ typedef struct {
 
 /* The slow halves of the functions below. */
 int permits_take_slow(permits *self, int64_t deadline);
-void permits_give_slow(permits *self, int64_t count);
+bool permits_give_slow(permits *self, int64_t count, int64_t limit);
 
 static inline void
 permits_init(permits *self, int64_t count)
@@ -70,25 +70,34 @@ permits_take(permits *self, int64_t deadline)
     return permits_try_take(self) ? 1 : permits_take_slow(self, deadline);
 }
 
-/* Gives back, or adds, `count` of them: at most PERMITS_MAX, and no more than that together. */
-static inline void
-permits_give(permits *self, int64_t count)
+/* Gives back, or adds, `count` of them, if there are no more than `limit` then. `count` and `limit` are at most
+ * PERMITS_MAX. Returns whether it did. */
+static inline bool
+permits_give(permits *self, int64_t count, int64_t limit)
 {
     for (;;) {
         int64_t seen = word_load(&self->word);
         if (seen & PERMITS_CONTENDED) {
-            permits_give_slow(self, count);
-            return;
+            return permits_give_slow(self, count, limit);
+        }
+        if (seen / PERMITS_ONE > limit - count) {
+            return false;
         }
         if (word_replace(&self->word, seen, seen + count * PERMITS_ONE)) {
-            return;
+            return true;
         }
     }
 }
 
-/* Takes one, whatever happens: signal handlers run, and an exception that one raises is kept until it is taken, and set
- * then. The waiter `w` is WAITING in this queue, or in none. Returns 0, or -1 with the exception set. */
-int permits_take_always(permits *self, waiter *w);
+typedef enum {
+    PERMITS_NO_HANDLERS,   /* signal handlers do not run */
+    PERMITS_RUN_HANDLERS,  /* they run when a signal comes */
+    PERMITS_HANDLERS_DUE,  /* the same, and one has come already */
+} permits_handlers;
+
+/* Takes one, whatever happens: an exception that a signal handler raises is kept until then. The waiter `w` is in this
+ * queue, WAITING in none, or GRANTED a permit. Returns 0, or -1 with the exception set. */
+int permits_take_always(permits *self, waiter *w, permits_handlers handlers);
 
 /* Puts a waiter that is in no queue in this one: whoever gives a permit wakes it. */
 void permits_join(permits *self, waiter *w);

@@ -120,6 +120,15 @@ deadline_from_timeout(PyObject *timeout, int64_t *deadline)
     return 0;
 }
 
+int
+deadline_from_total_timeout(PyObject *timeout, int64_t *deadline)
+{
+    if (PyFloat_Check(timeout) && isnan(PyFloat_AS_DOUBLE(timeout))) {
+        return raise_as_standard_lock(Py_True, timeout);
+    }
+    return deadline_from_timeout(timeout, deadline);
+}
+
 static int
 is_blocking(PyObject *blocking)
 {

@@ -16,6 +16,9 @@ int timeout_to_nanoseconds(PyObject *seconds, int64_t *nanoseconds);
  * Returns -1 with an exception set. */
 int deadline_from_timeout(PyObject *timeout, int64_t *deadline);
 
+/* The `timeout` of several waits together, of Semaphore.acquire say: the same, but NaN is refused on every version. */
+int deadline_from_total_timeout(PyObject *timeout, int64_t *deadline);
+
 /* The `blocking` and `timeout` of Lock.acquire; NULL: not given. Sets the deadline: PARK_FOREVER, or 0 for a call that
  * must not wait. Returns -1 with an exception set. */
 int deadline_from_lock_arguments(PyObject *blocking, PyObject *timeout, int64_t *deadline);

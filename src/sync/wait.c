@@ -26,9 +26,31 @@ is_granted(waiter *w)
     return atomic_load_explicit(&w->state, memory_order_acquire) == WAITER_GRANTED;
 }
 
-/* Leaves the queue, unless the grant has come or is on its way. Returns whether it left. */
-static bool
-leave(waiter *w, waitqueue *queue)
+int
+wait_granted(waiter *w, int64_t deadline)
+{
+    while (!is_granted(w)) {
+        park_result result = wait_park(w, deadline);
+        if (result == PARK_INTERRUPTED && PyErr_CheckSignals() < 0) {
+            return -1;
+        }
+        if (result == PARK_TIMED_OUT) {
+            return is_granted(w);
+        }
+    }
+    return 1;
+}
+
+void
+wait_settle(waiter *w)
+{
+    while (!is_granted(w)) {
+        wait_park(w, PARK_FOREVER);
+    }
+}
+
+bool
+wait_leave(waiter *w, waitqueue *queue)
 {
     waitqueue_lock(queue);
     bool waiting = waitqueue_has(queue, w);
@@ -36,27 +58,20 @@ leave(waiter *w, waitqueue *queue)
         waitqueue_remove(queue, w);
     }
     waitqueue_unlock(queue);
-    while (!waiting && !is_granted(w)) {
-        wait_park(w, PARK_FOREVER);
+    if (!waiting) {
+        wait_settle(w);
     }
     return waiting;
 }
 
-int
-wait_for_grant(waiter *w, waitqueue *queue, int64_t deadline, int *lost)
+PyObject *
+exception_chain(PyObject *exception, PyObject *earlier)
 {
-    *lost = 0;
-    while (!is_granted(w)) {
-        park_result result = wait_park(w, deadline);
-        if (result == PARK_INTERRUPTED && PyErr_CheckSignals() < 0) {
-            PyObject *exception = PyErr_GetRaisedException();
-            *lost = !leave(w, queue);
-            PyErr_SetRaisedException(exception);
-            return -1;
-        }
-        if (result == PARK_TIMED_OUT) {
-            return !leave(w, queue);
-        }
+    if (exception == earlier) {
+        Py_DECREF(earlier);
     }
-    return 1;
+    else if (earlier != NULL) {
+        PyException_SetContext(exception, earlier);
+    }
+    return exception;
 }

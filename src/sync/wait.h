@@ -11,10 +11,18 @@ waiter *wait_begin(void);
 /* Parks the waiter with the thread state detached. No queue is locked. May not return, at the interpreter's end. */
 park_result wait_park(waiter *w, int64_t deadline);
 
-/* Waits to be granted while in `queue`, where the waiter was put before, keeping its place while signal handlers run.
- * Returns 1 when granted, with the outcome in the waiter; 0 when the deadline passed first; -1 with an exception set
- * when a signal handler raised first. In no queue afterwards. If the handler raised and there was a grant all the same
- * by then, *lost is set to 1: it is the caller's to give on. */
-int wait_for_grant(waiter *w, waitqueue *queue, int64_t deadline, int *lost);
+/* Waits to be granted, keeping the place in the queue while signal handlers run. Returns 1 when granted; 0 when the
+ * deadline passed; -1 with the exception that a handler raised. After 0 and -1 the waiter is still in its queue, or has
+ * been granted all the same: see wait_leave. */
+int wait_granted(waiter *w, int64_t deadline);
+
+/* Takes the waiter out of the queue. Returns false if a grant came first; it has arrived then. */
+bool wait_leave(waiter *w, waitqueue *queue);
+
+/* Waits for a grant that is on its way: the waiter is in no queue. */
+void wait_settle(waiter *w);
+
+/* Returns `exception`, with `earlier` (NULL: none) as its context. Steals both. */
+PyObject *exception_chain(PyObject *exception, PyObject *earlier);
 
 #endif

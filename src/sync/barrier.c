@@ -1,0 +1,438 @@
+/* threading.Barrier: the queue of those who have arrived, until the last one does.
+ *
+ * Whoever ends a round (the last to arrive, reset, abort, a timeout) takes all waiters out and grants each its outcome:
+ * its index, or BROKEN. So there is no draining: the next round can begin while the threads of this one still leave.
+ * All of it is guarded by the queue. `round` tells a thread that was away (in the action) whether its round still is. */
+#include "../module.h"
+#include "object.h"
+#include "private_condition.h"
+#include "timeout.h"
+#include "wait.h"
+
+/* The outcome of a waiter whose round was broken; another outcome is its index. */
+#define BROKEN (-1)
+/* As the standard library's, which also has states for leaving: those are never seen here. */
+#define STATE_FILLING 0
+#define STATE_BROKEN (-2)
+
+typedef struct {
+    OBJECT_HEAD
+    PyObject *action;
+    PyObject *timeout;
+    int64_t parties;
+    int64_t count; /* who have arrived in this round */
+    int64_t round;
+    int state;
+    unsigned long in_action; /* the ident of the thread that runs the action; 0: none does */
+    waitqueue queue;
+    waitqueue newcomers; /* who came while the action ran */
+} barrier_object;
+
+static int
+barrier_init(PyObject *self, PyObject *args, PyObject *keywords)
+{
+    static const char *const names[] = {"parties", "action", "timeout", NULL};
+    PyObject *values[3];
+    if (unpack_tuple_and_dict("Barrier", names, args, keywords, values) < 0) {
+        return -1;
+    }
+    if (values[0] == NULL) {
+        PyErr_SetString(PyExc_TypeError, "Barrier.__init__() missing 1 required positional argument: 'parties'");
+        return -1;
+    }
+    int64_t parties = PyLong_AsLongLong(values[0]);
+    if (parties == -1 && PyErr_Occurred()) {
+        return -1;
+    }
+    if (parties < 1) {
+#if PY_VERSION_HEX >= 0x030E0000
+        PyErr_SetString(PyExc_ValueError, "parties must be >= 1");
+#else
+        PyErr_SetString(PyExc_ValueError, "parties must be > 0");
+#endif
+        return -1;
+    }
+    barrier_object *barrier = (barrier_object *)self;
+    barrier->parties = parties;
+    Py_XSETREF(barrier->action, Py_NewRef(values[1] == NULL ? Py_None : values[1]));
+    Py_XSETREF(barrier->timeout, Py_NewRef(values[2] == NULL ? Py_None : values[2]));
+    return 0;
+}
+
+static PyObject *
+barrier_vectorcall(PyObject *callable, PyObject *const *args, size_t flags, PyObject *keywords)
+{
+    PyTypeObject *type = (PyTypeObject *)callable;
+    if (type->tp_new == PyType_GenericNew && type->tp_init == barrier_init && PyVectorcall_NARGS(flags) == 1 &&
+        keywords == NULL && PyLong_CheckExact(args[0])) {
+        int overflow;
+        int64_t parties = PyLong_AsLongLongAndOverflow(args[0], &overflow);
+        if (parties >= 1 && overflow == 0) {
+            barrier_object *self = (barrier_object *)type->tp_alloc(type, 0);
+            if (self != NULL) {
+                self->parties = parties;
+                self->action = Py_NewRef(Py_None);
+                self->timeout = Py_NewRef(Py_None);
+            }
+            return (PyObject *)self;
+        }
+    }
+    return construct_slow(callable, args, flags, keywords);
+}
+
+static int
+barrier_traverse(barrier_object *self, visitproc visit, void *arg)
+{
+    Py_VISIT(Py_TYPE(self));
+    Py_VISIT(self->dict);
+    Py_VISIT(self->action);
+    Py_VISIT(self->timeout);
+    return 0;
+}
+
+static int
+barrier_clear(barrier_object *self)
+{
+    Py_CLEAR(self->dict);
+    Py_CLEAR(self->action);
+    Py_CLEAR(self->timeout);
+    return 0;
+}
+
+static void
+barrier_dealloc(PyObject *self)
+{
+    object_begin_dealloc(self);
+    barrier_clear((barrier_object *)self);
+    object_free(self);
+}
+
+static PyObject *
+raise_broken(barrier_object *self)
+{
+    PyErr_SetNone(module_state_of(Py_TYPE(self))->broken_barrier_error);
+    return NULL;
+}
+
+/* Ends the round: counts from zero again. The queue is locked. Returns who waited, for waiters_grant. */
+static waiter *
+end_round(barrier_object *self, int state)
+{
+    self->state = state;
+    self->count = 0;
+    self->round++;
+    return waitqueue_take_all(&self->queue);
+}
+
+/* Ends the round with everybody in it told that it is broken. */
+static void
+break_round(barrier_object *self, int state)
+{
+    waitqueue_lock(&self->queue);
+    waiter *waiters = end_round(self, state);
+    waitqueue_unlock(&self->queue);
+    waiters_grant(waiters, BROKEN);
+}
+
+/* Calls the action. Returns 0, or -1 with an exception set. */
+static int
+call_action(PyObject *action)
+{
+    int wanted = PyObject_IsTrue(action);
+    PyObject *result = wanted > 0 ? PyObject_CallNoArgs(action) : NULL;
+    Py_XDECREF(result);
+    return wanted < 0 || (wanted > 0 && result == NULL) ? -1 : 0;
+}
+
+/* The last one has arrived, and is not counted yet: runs the action and lets all go. The queue is locked, and unlocked
+ * when it returns. Returns the caller's index, or NULL with an exception set. */
+static PyObject *
+trip(barrier_object *self)
+{
+    bool failed = false;
+    bool broken = false;
+    waiter *newcomers = NULL;
+    if (self->action != NULL && self->action != Py_None) {
+        int64_t round = self->round;
+        PyObject *action = Py_NewRef(self->action);
+        self->count++;
+        self->in_action = PyThread_get_thread_ident();
+        waitqueue_unlock(&self->queue);
+        failed = call_action(action) < 0;
+        Py_DECREF(action);
+        waitqueue_lock(&self->queue);
+        self->in_action = 0;
+        broken = self->round != round;
+        waitqueue_lock(&self->newcomers);
+        newcomers = waitqueue_take_all(&self->newcomers);
+        waitqueue_unlock(&self->newcomers);
+    }
+    waiter *waiters = broken ? NULL : end_round(self, failed ? STATE_BROKEN : STATE_FILLING);
+    waitqueue_unlock(&self->queue);
+
+    int index = 0;
+    while (waiters != NULL) {
+        waiter *next = waiters->next;
+        waiter_grant(waiters, failed ? BROKEN : index++);
+        waiters = next;
+    }
+    waiters_grant(newcomers, 0);
+    if (failed) {
+        return NULL;
+    }
+    return broken ? raise_broken(self) : PyLong_FromLong(index);
+}
+
+/* Waits until the action is over that another thread runs. The queue is locked, and unlocked when it returns.
+ * Returns 0, or -1 with an exception set. */
+static int
+wait_for_action(barrier_object *self)
+{
+    bool own = self->in_action == PyThread_get_thread_ident();
+    waiter *w = own ? NULL : wait_begin();
+    if (w != NULL) {
+        waitqueue_lock(&self->newcomers);
+        waitqueue_add(&self->newcomers, w);
+        waitqueue_unlock(&self->newcomers);
+    }
+    waitqueue_unlock(&self->queue);
+    if (own) {
+        PyErr_SetString(PyExc_RuntimeError, "the action of a barrier cannot wait for it");
+    }
+    if (w == NULL) {
+        return -1;
+    }
+    int granted = wait_granted(w, PARK_FOREVER);
+    if (granted < 0) {
+        wait_leave(w, &self->newcomers);
+    }
+    waiter_end(w);
+    return granted < 0 ? -1 : 0;
+}
+
+/* Leaves the round before it has ended. Returns false if it ended first. */
+static bool
+leave(barrier_object *self, waiter *w, bool timed_out)
+{
+    waitqueue_lock(&self->queue);
+    bool waiting = waitqueue_has(&self->queue, w);
+    waiter *others = NULL;
+    if (waiting) {
+        waitqueue_remove(&self->queue, w);
+        self->count--;
+        if (timed_out) {
+            others = end_round(self, STATE_BROKEN);
+        }
+    }
+    waitqueue_unlock(&self->queue);
+    waiters_grant(others, BROKEN);
+    if (!waiting) {
+        wait_settle(w);
+    }
+    return waiting;
+}
+
+/* Has arrived, and waits for the others. Returns the index, or NULL with an exception set. */
+static PyObject *
+wait_for_others(barrier_object *self, waiter *w, PyObject *timeout)
+{
+    int64_t deadline;
+    int granted = deadline_from_total_timeout(timeout, &deadline) < 0 ? -1 : deadline == 0 ? 0 : wait_granted(w, deadline);
+    if (granted < 0) {
+        leave(self, w, false);
+        return NULL;
+    }
+    if (granted == 0 && leave(self, w, true)) {
+        return raise_broken(self);
+    }
+    return w->outcome == BROKEN ? raise_broken(self) : PyLong_FromLong(w->outcome);
+}
+
+PyDoc_STRVAR(wait_doc,
+             "wait($self, /, timeout=None)\n--\n\n"
+             "Wait until as many threads wait as the barrier has parties; as threading.Barrier.wait.\n\n"
+             "The last to arrive runs the action, then all go on. timeout is the longest wait in seconds, None the one\n"
+             "that the barrier was made with. Return an int from 0 to parties - 1, another one for each thread, in the\n"
+             "order of arrival. Raise BrokenBarrierError if the barrier is or gets broken, or is reset meanwhile; a\n"
+             "timeout breaks it. If a signal handler or the action raises, that exception is raised here; the action's\n"
+             "breaks the barrier.");
+
+static PyObject *
+barrier_wait(barrier_object *self, PyObject *const *args, Py_ssize_t count, PyObject *keywords)
+{
+    PyObject *timeout = NULL;
+    if (count != 0 || keywords != NULL) {
+        static const char *const names[] = {"timeout", NULL};
+        if (unpack_arguments("Barrier.wait", names, args, count, keywords, &timeout) < 0) {
+            return NULL;
+        }
+    }
+    waitqueue_lock(&self->queue);
+    while (self->in_action != 0) {
+        if (wait_for_action(self) < 0) {
+            return NULL;
+        }
+        waitqueue_lock(&self->queue);
+    }
+    if (self->state == STATE_BROKEN) {
+        waitqueue_unlock(&self->queue);
+        return raise_broken(self);
+    }
+    if (self->count + 1 >= self->parties) {
+        return trip(self);
+    }
+    waiter *w = wait_begin();
+    if (w != NULL) {
+        self->count++;
+        waitqueue_add(&self->queue, w);
+    }
+    waitqueue_unlock(&self->queue);
+    if (w == NULL) {
+        return NULL;
+    }
+    if (timeout == NULL || timeout == Py_None) {
+        timeout = self->timeout == NULL ? Py_None : self->timeout;
+    }
+    Py_INCREF(timeout);
+    PyObject *index = wait_for_others(self, w, timeout);
+    Py_DECREF(timeout);
+    waiter_end(w);
+    return index;
+}
+
+PyDoc_STRVAR(reset_doc,
+             "reset($self, /)\n--\n\n"
+             "Make the barrier as new; as threading.Barrier.reset. Threads that wait get BrokenBarrierError.");
+
+static PyObject *
+barrier_reset(barrier_object *self, PyObject *Py_UNUSED(ignored))
+{
+    break_round(self, STATE_FILLING);
+    return private_condition_notify(self->dict) < 0 ? NULL : Py_NewRef(Py_None);
+}
+
+PyDoc_STRVAR(abort_doc,
+             "abort($self, /)\n--\n\n"
+             "Break the barrier; as threading.Barrier.abort.\n\n"
+             "Threads that wait, and those that call wait() before a reset(), get BrokenBarrierError.");
+
+static PyObject *
+barrier_abort(barrier_object *self, PyObject *Py_UNUSED(ignored))
+{
+    break_round(self, STATE_BROKEN);
+    return private_condition_notify(self->dict) < 0 ? NULL : Py_NewRef(Py_None);
+}
+
+static PyObject *
+get_parties(barrier_object *self, void *Py_UNUSED(closure))
+{
+    return PyLong_FromLongLong(self->parties);
+}
+
+static PyObject *
+get_count(barrier_object *self, void *Py_UNUSED(closure))
+{
+    waitqueue_lock(&self->queue);
+    int64_t count = self->count;
+    waitqueue_unlock(&self->queue);
+    return PyLong_FromLongLong(count);
+}
+
+static int
+get_state_locked(barrier_object *self)
+{
+    waitqueue_lock(&self->queue);
+    int state = self->state;
+    waitqueue_unlock(&self->queue);
+    return state;
+}
+
+static PyObject *
+get_state(barrier_object *self, void *Py_UNUSED(closure))
+{
+    return PyLong_FromLong(get_state_locked(self));
+}
+
+static PyObject *
+get_broken(barrier_object *self, void *Py_UNUSED(closure))
+{
+    return PyBool_FromLong(get_state_locked(self) == STATE_BROKEN);
+}
+
+static PyObject *
+barrier_repr(barrier_object *self)
+{
+    waitqueue_lock(&self->queue);
+    bool broken = self->state == STATE_BROKEN;
+    long long count = self->count;
+    waitqueue_unlock(&self->queue);
+    return object_repr((PyObject *)self,
+                       broken ? PyUnicode_FromString("broken")
+                              : PyUnicode_FromFormat("waiters=%lld/%lld", count, (long long)self->parties));
+}
+
+static PyMethodDef barrier_methods[] = {
+    {"wait", OBJECT_METHOD(barrier_wait), METH_FASTCALL | METH_KEYWORDS, wait_doc},
+    {"reset", OBJECT_METHOD(barrier_reset), METH_NOARGS, reset_doc},
+    {"abort", OBJECT_METHOD(barrier_abort), METH_NOARGS, abort_doc},
+    {NULL},
+};
+
+static PyMemberDef barrier_members[] = {
+    OBJECT_MEMBERS(barrier_object),
+    {"_action", Py_T_OBJECT_EX, offsetof(barrier_object, action), Py_READONLY, "Called when all have arrived, or None."},
+    {"_timeout", Py_T_OBJECT_EX, offsetof(barrier_object, timeout), Py_READONLY, "The default timeout in seconds, or None."},
+    {NULL},
+};
+
+static PyGetSetDef barrier_getset[] = {
+    OBJECT_GETSET,
+    {"parties", (getter)get_parties, NULL, "How many threads it takes."},
+    {"n_waiting", (getter)get_count, NULL, "How many threads wait now."},
+    {"broken", (getter)get_broken, NULL, "Whether the barrier is broken."},
+    {"_parties", (getter)get_parties, NULL, "How many threads it takes."},
+    {"_count", (getter)get_count, NULL, "How many threads wait now."},
+    {"_state", (getter)get_state, NULL, "0: filling, -2: broken."},
+    {"_cond", private_condition_get, NULL, "A condition that reset() and abort() notify, made when first read."},
+    {NULL},
+};
+
+PyDoc_STRVAR(barrier_doc,
+             "Barrier(parties, action=None, timeout=None)\n--\n\n"
+             "A point where a fixed number of threads wait for each other; as threading.Barrier.\n\n"
+             "action is called by the last thread to arrive, before any goes on. timeout is the default for wait(), in\n"
+             "seconds; None means no limit. The barrier can be used again and again. Raise ValueError if parties is less\n"
+             "than one.");
+
+static PyType_Slot barrier_slots[] = {
+    {Py_tp_doc, (void *)barrier_doc},
+    {Py_tp_new, PyType_GenericNew},
+    {Py_tp_init, barrier_init},
+    {Py_tp_traverse, barrier_traverse},
+    {Py_tp_clear, barrier_clear},
+    {Py_tp_dealloc, barrier_dealloc},
+    {Py_tp_repr, barrier_repr},
+    {Py_tp_methods, barrier_methods},
+    {Py_tp_members, barrier_members},
+    {Py_tp_getset, barrier_getset},
+    {0, NULL},
+};
+
+static PyType_Spec barrier_spec = {
+    .name = "cthreading.Barrier",
+    .basicsize = sizeof(barrier_object),
+    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE | Py_TPFLAGS_HAVE_GC,
+    .slots = barrier_slots,
+};
+
+int
+barrier_exec(PyObject *module)
+{
+    PyTypeObject *type = module_add_type(module, &barrier_spec, NULL);
+    if (type == NULL) {
+        return -1;
+    }
+    type->tp_vectorcall = barrier_vectorcall;
+    Py_DECREF(type);
+    return 0;
+}

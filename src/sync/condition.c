@@ -1,0 +1,873 @@
+/* threading.Condition: a queue of waiters beside a lock.
+ *
+ * Over our own Lock and RLock, notify moves a waiter from the condition's queue to the lock's: it is woken when the lock
+ * is released, and wakes owning nothing yet but next in line; notify_all of a hundred wakes one at a time. Over any other
+ * lock, notify wakes the waiter, which then acquires the lock by its methods.
+ *
+ * While a waiter runs a signal handler it is `away`: notify takes it out of the queue, but does not put it in the lock's,
+ * where it could keep back a thread that the handler waits for. */
+#include "../module.h"
+
+#include <math.h>
+
+#include "lock.h"
+#include "object.h"
+#include "rlock.h"
+#include "timeout.h"
+
+typedef enum {
+    OVER_NOTHING, /* __init__ has not run */
+    OVER_LOCK,    /* exactly our Lock */
+    OVER_RLOCK,   /* exactly our RLock */
+    OVER_OTHER,   /* reached by its methods only */
+} condition_kind;
+
+typedef struct {
+    OBJECT_HEAD
+    PyObject *lock;
+    condition_kind kind;
+    bool standard_lock; /* OVER_OTHER: a lock of the standard library's, which can fail to acquire only by a signal */
+    waitqueue queue;
+} condition_object;
+
+static inline permits *
+lock_permits(condition_object *self)
+{
+    return self->kind == OVER_LOCK ? &((lock_object *)self->lock)->permits : &((rlock_object *)self->lock)->permits;
+}
+
+static inline bool
+is_native(condition_object *self)
+{
+    return self->kind == OVER_LOCK || self->kind == OVER_RLOCK;
+}
+
+/* Construction */
+
+static inline bool
+has_waiters(condition_object *self)
+{
+    waitqueue_lock(&self->queue);
+    bool has = self->queue.last != NULL;
+    waitqueue_unlock(&self->queue);
+    return has;
+}
+
+static int
+require_attribute(PyObject *object, const char *name)
+{
+    PyObject *value = PyObject_GetAttrString(object, name);
+    Py_XDECREF(value);
+    return value == NULL ? -1 : 0;
+}
+
+/* Sets the lock: NULL or None makes an RLock. */
+static int
+set_lock(condition_object *self, PyObject *lock, module_state *state)
+{
+    if (has_waiters(self)) {
+        PyErr_SetString(PyExc_RuntimeError, "cannot initialize a condition that threads wait on");
+        return -1;
+    }
+    PyObject *held;
+    bool standard_lock = false;
+    condition_kind kind = OVER_RLOCK;
+    if (lock == NULL || lock == Py_None) {
+        held = rlock_make(state->rlock_type);
+        if (held == NULL) {
+            return -1;
+        }
+    }
+    else {
+        PyTypeObject *type = Py_TYPE(lock);
+        kind = type == state->lock_type ? OVER_LOCK : type == state->rlock_type ? OVER_RLOCK : OVER_OTHER;
+        standard_lock = type == state->stdlib_lock_type || type == state->stdlib_rlock_type;
+        if (kind == OVER_OTHER && (require_attribute(lock, "acquire") < 0 || require_attribute(lock, "release") < 0)) {
+            return -1;
+        }
+        held = Py_NewRef(lock);
+    }
+    PyObject *old = self->lock;
+    self->lock = held;
+    self->kind = kind;
+    self->standard_lock = standard_lock;
+    Py_XDECREF(old);
+    return 0;
+}
+
+static int
+condition_init(PyObject *self, PyObject *args, PyObject *keywords)
+{
+    static const char *const names[] = {"lock", NULL};
+    PyObject *lock;
+    if (unpack_tuple_and_dict("Condition", names, args, keywords, &lock) < 0) {
+        return -1;
+    }
+    return set_lock((condition_object *)self, lock, module_state_of(Py_TYPE(self)));
+}
+
+static PyObject *
+condition_vectorcall(PyObject *callable, PyObject *const *args, size_t flags, PyObject *keywords)
+{
+    PyTypeObject *type = (PyTypeObject *)callable;
+    if (type->tp_new != PyType_GenericNew || type->tp_init != condition_init) {
+        return construct_slow(callable, args, flags, keywords);
+    }
+    static const char *const names[] = {"lock", NULL};
+    PyObject *lock;
+    if (unpack_arguments("Condition", names, args, PyVectorcall_NARGS(flags), keywords, &lock) < 0) {
+        return NULL;
+    }
+    PyObject *self = type->tp_alloc(type, 0);
+    if (self != NULL && set_lock((condition_object *)self, lock, PyType_GetModuleState(type)) < 0) {
+        Py_CLEAR(self);
+    }
+    return self;
+}
+
+static int
+condition_traverse(condition_object *self, visitproc visit, void *arg)
+{
+    Py_VISIT(Py_TYPE(self));
+    Py_VISIT(self->dict);
+    Py_VISIT(self->lock);
+    return 0;
+}
+
+static int
+condition_clear(condition_object *self)
+{
+    Py_CLEAR(self->dict);
+    /* The kind says what the lock is: it goes with it. */
+    self->kind = OVER_NOTHING;
+    Py_CLEAR(self->lock);
+    return 0;
+}
+
+static void
+condition_dealloc(PyObject *self)
+{
+    object_begin_dealloc(self);
+    Py_XDECREF(((condition_object *)self)->lock);
+    object_free(self);
+}
+
+/* The lock, by its methods */
+
+static int
+check_initialized(condition_object *self)
+{
+    if (self->kind == OVER_NOTHING) {
+        PyErr_Format(PyExc_AttributeError, "'%.100s' object has no attribute '_lock'", Py_TYPE(self)->tp_name);
+        return -1;
+    }
+    return 0;
+}
+
+/* Calls the method of the lock. NULL with an exception set. */
+static PyObject *
+call_lock(condition_object *self, const char *name, PyObject *argument)
+{
+    if (check_initialized(self) < 0) {
+        return NULL;
+    }
+    PyObject *method = PyObject_GetAttrString(self->lock, name);
+    if (method == NULL) {
+        return NULL;
+    }
+    PyObject *result = argument == NULL ? PyObject_CallNoArgs(method) : PyObject_CallOneArg(method, argument);
+    Py_DECREF(method);
+    return result;
+}
+
+static int
+lock_has(condition_object *self, const char *name)
+{
+    if (check_initialized(self) < 0) {
+        return -1;
+    }
+    PyObject *method = PyObject_GetAttrString(self->lock, name);
+    if (method != NULL) {
+        Py_DECREF(method);
+        return 1;
+    }
+    if (!PyErr_ExceptionMatches(PyExc_AttributeError)) {
+        return -1;
+    }
+    PyErr_Clear();
+    return 0;
+}
+
+static int
+truth(PyObject *result)
+{
+    int value = result == NULL ? -1 : PyObject_IsTrue(result);
+    Py_XDECREF(result);
+    return value;
+}
+
+static int
+other_is_owned(condition_object *self)
+{
+    int has = lock_has(self, "_is_owned");
+    if (has != 0) {
+        return has < 0 ? -1 : truth(call_lock(self, "_is_owned", NULL));
+    }
+    /* The lock cannot tell whose it is: it counts as owned if it is locked. */
+    int taken = truth(call_lock(self, "acquire", Py_False));
+    if (taken <= 0) {
+        return taken < 0 ? -1 : 1;
+    }
+    PyObject *released = call_lock(self, "release", NULL);
+    Py_XDECREF(released);
+    return released == NULL ? -1 : 0;
+}
+
+/* Returns 1, 0, or -1 with an exception set. */
+static inline int
+is_owned(condition_object *self)
+{
+    switch (self->kind) {
+    case OVER_LOCK:
+        return lock_is_locked((lock_object *)self->lock);
+    case OVER_RLOCK:
+        return rlock_is_owned((rlock_object *)self->lock);
+    default:
+        return other_is_owned(self);
+    }
+}
+
+static int
+require_owned(condition_object *self, const char *message)
+{
+    int owned = is_owned(self);
+    if (owned == 0) {
+        PyErr_SetString(PyExc_RuntimeError, message);
+    }
+    return owned == 1 ? 0 : -1;
+}
+
+/* Returns what other_acquire_restore needs, or NULL with an exception set. */
+static PyObject *
+other_release_save(condition_object *self)
+{
+    int has = lock_has(self, "_release_save");
+    return has < 0 ? NULL : call_lock(self, has ? "_release_save" : "release", NULL);
+}
+
+static int
+other_acquire_restore_once(condition_object *self, PyObject *saved)
+{
+    int has = lock_has(self, "_acquire_restore");
+    if (has < 0) {
+        return -1;
+    }
+    PyObject *result = has ? call_lock(self, "_acquire_restore", saved) : call_lock(self, "acquire", NULL);
+    Py_XDECREF(result);
+    return result == NULL ? -1 : 0;
+}
+
+/* Acquires the lock. One of the standard library's is acquired whatever happens: if its acquire raises, a signal handler
+ * did. Returns 0, or -1 with an exception set. */
+static int
+other_acquire_restore(condition_object *self, PyObject *saved)
+{
+    PyObject *exception = NULL;
+    while (other_acquire_restore_once(self, saved) < 0) {
+        exception = exception_chain(PyErr_GetRaisedException(), exception);
+        if (!self->standard_lock) {
+            break;
+        }
+    }
+    if (exception == NULL) {
+        return 0;
+    }
+    PyErr_SetRaisedException(exception);
+    return -1;
+}
+
+/* Waiting */
+
+/* Takes up to `count` waiters out of the queue and sends them to the lock. */
+static void
+notify_waiters(condition_object *self, int64_t count)
+{
+    waitqueue_lock(&self->queue);
+    waiter *w;
+    while (count-- > 0 && (w = waitqueue_first(&self->queue)) != NULL) {
+        waitqueue_remove(&self->queue, w);
+        if (!is_native(self)) {
+            waiter_grant(w, 0);
+        }
+        else if (!w->away) {
+            permits_join(lock_permits(self), w);
+        }
+    }
+    waitqueue_unlock(&self->queue);
+}
+
+typedef enum { NOTIFIED, TIMED_OUT, RAISED, RAISED_THOUGH_NOTIFIED } wait_end;
+
+/* Runs the signal handlers, away. Returns false with an exception set. */
+static bool
+run_handlers(condition_object *self, waiter *w)
+{
+    waitqueue_lock(&self->queue);
+    w->away = true;
+    waitqueue_unlock(&self->queue);
+    bool fine = PyErr_CheckSignals() == 0;
+    waitqueue_lock(&self->queue);
+    w->away = false;
+    waitqueue_unlock(&self->queue);
+    return fine;
+}
+
+/* Waits in the condition's queue until notified. Not in that queue afterwards. *handlers says whether signal handlers
+ * are due when it returns. */
+static wait_end
+wait_until_notified(condition_object *self, waiter *w, int64_t deadline, permits_handlers *handlers)
+{
+    *handlers = PERMITS_RUN_HANDLERS;
+    bool timed_out = deadline == 0;
+    bool interrupted = false;
+    for (;;) {
+        if (!timed_out) {
+            park_result result = wait_park(w, deadline);
+            timed_out = result == PARK_TIMED_OUT;
+            interrupted = result == PARK_INTERRUPTED;
+        }
+        waitqueue_lock(&self->queue);
+        bool waiting = waitqueue_has(&self->queue, w);
+        if (waiting && timed_out) {
+            waitqueue_remove(&self->queue, w);
+        }
+        waitqueue_unlock(&self->queue);
+        if (!waiting) {
+            *handlers = interrupted ? PERMITS_HANDLERS_DUE : PERMITS_RUN_HANDLERS;
+            return NOTIFIED;
+        }
+        if (timed_out) {
+            return TIMED_OUT;
+        }
+        if (interrupted && !run_handlers(self, w)) {
+            waitqueue_lock(&self->queue);
+            waiting = waitqueue_has(&self->queue, w);
+            if (waiting) {
+                waitqueue_remove(&self->queue, w);
+            }
+            waitqueue_unlock(&self->queue);
+            return waiting ? RAISED : RAISED_THOUGH_NOTIFIED;
+        }
+    }
+}
+
+/* Gets our own lock back. Returns 0, or -1 with the exception that a signal handler raised; the lock is held then, too. */
+static int
+native_acquire_restore(condition_object *self, waiter *w, permits_handlers handlers, int64_t count)
+{
+    int result = permits_take_always(lock_permits(self), w, handlers);
+    if (self->kind == OVER_RLOCK) {
+        rlock_own((rlock_object *)self->lock, count);
+    }
+    return result;
+}
+
+/* The lock is owned. Returns 1 when notified, 0 when the deadline passed, -1 with an exception set. */
+static int
+wait_on_lock(condition_object *self, int64_t deadline)
+{
+    waiter *w = wait_begin();
+    if (w == NULL) {
+        return -1;
+    }
+    w->thread = PyThread_get_thread_ident();
+    waitqueue_lock(&self->queue);
+    waitqueue_add(&self->queue, w);
+    waitqueue_unlock(&self->queue);
+
+    PyObject *saved = NULL;
+    int64_t count = 1;
+    bool native = is_native(self);
+    /* The lock must not change while it is waited for: the condition's own reference may go. */
+    PyObject *lock = Py_NewRef(self->lock);
+    if (native && self->kind == OVER_RLOCK) {
+        count = rlock_give_all((rlock_object *)lock);
+    }
+    else if (native) {
+        lock_give((lock_object *)lock);
+    }
+    else {
+        saved = other_release_save(self);
+        if (saved == NULL) {
+            wait_leave(w, &self->queue);
+            waiter_end(w);
+            Py_DECREF(lock);
+            return -1;
+        }
+    }
+
+    permits_handlers handlers;
+    wait_end end = wait_until_notified(self, w, deadline, &handlers);
+    PyObject *exception = end == RAISED || end == RAISED_THOUGH_NOTIFIED ? PyErr_GetRaisedException() : NULL;
+    int acquired = native ? native_acquire_restore(self, w, handlers, count) : other_acquire_restore(self, saved);
+    if (acquired < 0) {
+        exception = exception_chain(PyErr_GetRaisedException(), exception);
+    }
+    waiter_end(w);
+    Py_XDECREF(saved);
+    Py_DECREF(lock);
+    if (exception == NULL) {
+        return end == NOTIFIED;
+    }
+    if (end == NOTIFIED || end == RAISED_THOUGH_NOTIFIED) {
+        notify_waiters(self, 1);
+    }
+    PyErr_SetRaisedException(exception);
+    return -1;
+}
+
+PyDoc_STRVAR(wait_doc,
+             "wait($self, /, timeout=None)\n--\n\n"
+             "Release the lock, wait to be notified, and acquire the lock again; as threading.Condition.wait.\n\n"
+             "timeout is the longest wait in seconds; None means no limit. Return True if notified, False if the time ran\n"
+             "out first. A signal handler runs while waiting; if it raises, that exception is raised here, with the lock\n"
+             "owned again and a notification that had come passed on. Raise RuntimeError if the lock is not owned.");
+
+static PyObject *
+condition_wait(condition_object *self, PyObject *const *args, Py_ssize_t count, PyObject *keywords)
+{
+    static const char *const names[] = {"timeout", NULL};
+    PyObject *timeout;
+    int64_t deadline = PARK_FOREVER;
+    if (unpack_arguments("Condition.wait", names, args, count, keywords, &timeout) < 0 ||
+        require_owned(self, "cannot wait on un-acquired lock") < 0) {
+        return NULL;
+    }
+    if (timeout != NULL && deadline_from_timeout(timeout, &deadline) < 0) {
+        return NULL;
+    }
+    int notified = wait_on_lock(self, deadline);
+    return notified < 0 ? NULL : PyBool_FromLong(notified);
+}
+
+/* One wait of wait_for: by the method, which may have been replaced. Returns 0, or -1 with an exception set. */
+static int
+wait_once(condition_object *self, PyObject *timeout)
+{
+    PyObject *result = PyObject_CallMethod((PyObject *)self, "wait", "O", timeout);
+    Py_XDECREF(result);
+    return result == NULL ? -1 : 0;
+}
+
+/* What is left until the deadline, in seconds. */
+static PyObject *
+seconds_left(int64_t deadline)
+{
+    return PyFloat_FromDouble((double)(deadline - park_now()) / 1e9);
+}
+
+/* Waits for the predicate, which is false now. Returns its last result, or NULL with an exception set. */
+static PyObject *
+wait_for_true(condition_object *self, PyObject *predicate, PyObject *timeout, PyObject *result)
+{
+    int64_t deadline;
+    if (deadline_from_total_timeout(timeout, &deadline) < 0) {
+        Py_DECREF(result);
+        return NULL;
+    }
+    /* The first wait gets the timeout as it came, so that a negative one looks once and waits for nothing. */
+    PyObject *left = Py_NewRef(timeout);
+    int reached = 0;
+    while (reached == 0) {
+        Py_CLEAR(result);
+        reached = wait_once(self, left);
+        if (reached == 0) {
+            result = PyObject_CallNoArgs(predicate);
+            reached = result == NULL ? -1 : PyObject_IsTrue(result);
+        }
+        if (reached == 0 && deadline != PARK_FOREVER) {
+            if (deadline <= park_now()) {
+                break;
+            }
+            Py_SETREF(left, seconds_left(deadline));
+            reached = left == NULL ? -1 : 0;
+        }
+    }
+    Py_XDECREF(left);
+    if (reached < 0) {
+        Py_CLEAR(result);
+    }
+    return result;
+}
+
+PyDoc_STRVAR(wait_for_doc,
+             "wait_for($self, /, predicate, timeout=None)\n--\n\n"
+             "Wait until predicate() is true; as threading.Condition.wait_for.\n\n"
+             "predicate is called with the lock owned, at once and after each notification. timeout is the longest wait\n"
+             "in seconds, all together; None means no limit. Return the last result of predicate. Raise RuntimeError if\n"
+             "the lock is not owned.");
+
+static PyObject *
+condition_wait_for(condition_object *self, PyObject *const *args, Py_ssize_t count, PyObject *keywords)
+{
+    static const char *const names[] = {"predicate", "timeout", NULL};
+    PyObject *values[2];
+    if (unpack_arguments("Condition.wait_for", names, args, count, keywords, values) < 0) {
+        return NULL;
+    }
+    if (values[0] == NULL) {
+        PyErr_SetString(PyExc_TypeError,
+                        "Condition.wait_for() missing 1 required positional argument: 'predicate'");
+        return NULL;
+    }
+    PyObject *result = PyObject_CallNoArgs(values[0]);
+    int reached = result == NULL ? -1 : PyObject_IsTrue(result);
+    if (reached < 0) {
+        Py_XDECREF(result);
+        return NULL;
+    }
+    return reached ? result : wait_for_true(self, values[0], values[1] == NULL ? Py_None : values[1], result);
+}
+
+/* Notifying */
+
+/* How many waiters `n` means, as in `while n > 0: ...; n -= 1`. Returns -1 with an exception set. */
+static int64_t
+count_to_notify(PyObject *n)
+{
+    if (PyFloat_Check(n)) {
+        double rounded = ceil(PyFloat_AS_DOUBLE(n));
+        return rounded >= (double)PERMITS_MAX ? PERMITS_MAX : rounded > 0 ? (int64_t)rounded : 0;
+    }
+    if (!PyIndex_Check(n)) {
+        PyErr_Format(PyExc_TypeError, "'>' not supported between instances of '%.100s' and 'int'", Py_TYPE(n)->tp_name);
+        return -1;
+    }
+    PyObject *whole = PyNumber_Index(n);
+    if (whole == NULL) {
+        return -1;
+    }
+    int overflow;
+    long long count = PyLong_AsLongLongAndOverflow(whole, &overflow);
+    Py_DECREF(whole);
+    if (overflow != 0) {
+        return overflow > 0 ? PERMITS_MAX : 0;
+    }
+    return count < 0 ? 0 : count;
+}
+
+PyDoc_STRVAR(notify_doc,
+             "notify($self, /, n=1)\n--\n\n"
+             "Notify up to n of the threads that wait, those that have waited longest; as threading.Condition.notify.\n\n"
+             "They go on once the lock is released. Raise RuntimeError if the lock is not owned.");
+
+static PyObject *
+condition_notify(condition_object *self, PyObject *const *args, Py_ssize_t count, PyObject *keywords)
+{
+    PyObject *n = NULL;
+    if (count != 0 || keywords != NULL) {
+        static const char *const names[] = {"n", NULL};
+        if (unpack_arguments("Condition.notify", names, args, count, keywords, &n) < 0) {
+            return NULL;
+        }
+    }
+    if (require_owned(self, "cannot notify on un-acquired lock") < 0) {
+        return NULL;
+    }
+    if (has_waiters(self)) {
+        int64_t wanted = n == NULL ? 1 : count_to_notify(n);
+        if (wanted < 0) {
+            return NULL;
+        }
+        notify_waiters(self, wanted);
+    }
+    Py_RETURN_NONE;
+}
+
+static size_t
+count_waiters(condition_object *self)
+{
+    waitqueue_lock(&self->queue);
+    size_t count = waitqueue_count(&self->queue);
+    waitqueue_unlock(&self->queue);
+    return count;
+}
+
+PyDoc_STRVAR(notify_all_doc,
+             "notify_all($self, /)\n--\n\n"
+             "Notify all threads that wait; as threading.Condition.notify_all.\n\n"
+             "They go on one by one, each once the lock is released. Raise RuntimeError if the lock is not owned.");
+
+static PyObject *
+condition_notify_all(condition_object *self, PyObject *Py_UNUSED(ignored))
+{
+    /* By the method, which may have been replaced. */
+    return PyObject_CallMethod((PyObject *)self, "notify", "n", (Py_ssize_t)count_waiters(self));
+}
+
+PyDoc_STRVAR(notify_all_alias_doc,
+             "notifyAll($self, /)\n--\n\n"
+             "Deprecated: use notify_all().");
+
+static PyObject *
+condition_notify_all_alias(condition_object *self, PyObject *Py_UNUSED(ignored))
+{
+    if (warn_deprecated("notifyAll() is deprecated, use notify_all() instead") < 0) {
+        return NULL;
+    }
+    return PyObject_CallMethod((PyObject *)self, "notify_all", NULL);
+}
+
+/* The lock's own methods */
+
+PyDoc_STRVAR(enter_doc,
+             "__enter__($self, /)\n--\n\n"
+             "Acquire the lock.");
+
+static PyObject *
+condition_enter(condition_object *self, PyObject *Py_UNUSED(ignored))
+{
+    int taken;
+    switch (self->kind) {
+    case OVER_RLOCK:
+        taken = rlock_take((rlock_object *)self->lock, PARK_FOREVER);
+        break;
+    case OVER_LOCK:
+        taken = lock_take((lock_object *)self->lock, PARK_FOREVER);
+        break;
+    default:
+        return call_lock(self, "__enter__", NULL);
+    }
+    return taken < 0 ? NULL : Py_NewRef(Py_True);
+}
+
+PyDoc_STRVAR(exit_doc,
+             "__exit__($self, /, *args)\n--\n\n"
+             "Release the lock.");
+
+static PyObject *
+other_exit(condition_object *self, PyObject *const *args, Py_ssize_t count)
+{
+    if (check_initialized(self) < 0) {
+        return NULL;
+    }
+    PyObject *method = PyObject_GetAttrString(self->lock, "__exit__");
+    PyObject *result = method == NULL ? NULL : PyObject_Vectorcall(method, args, count, NULL);
+    Py_XDECREF(method);
+    return result;
+}
+
+static PyObject *
+condition_exit(condition_object *self, PyObject *const *args, Py_ssize_t count)
+{
+    if (self->kind == OVER_RLOCK) {
+        if (rlock_give((rlock_object *)self->lock)) {
+            Py_RETURN_NONE;
+        }
+        PyErr_SetString(PyExc_RuntimeError, "cannot release un-acquired lock");
+        return NULL;
+    }
+    if (self->kind == OVER_LOCK) {
+        if (lock_give((lock_object *)self->lock)) {
+            Py_RETURN_NONE;
+        }
+        PyErr_SetString(PyExc_RuntimeError, "release unlocked lock");
+        return NULL;
+    }
+    return other_exit(self, args, count);
+}
+
+PyDoc_STRVAR(acquire_doc,
+             "acquire($self, /, *args, **kwargs)\n--\n\n"
+             "Acquire the lock: its own acquire method.");
+
+static PyObject *
+condition_acquire(condition_object *self, PyObject *const *args, Py_ssize_t count, PyObject *keywords)
+{
+    if (count == 0 && keywords == NULL && is_native(self)) {
+        return condition_enter(self, NULL);
+    }
+    if (check_initialized(self) < 0) {
+        return NULL;
+    }
+    PyObject *method = PyObject_GetAttrString(self->lock, "acquire");
+    PyObject *result = method == NULL ? NULL : PyObject_Vectorcall(method, args, count, keywords);
+    Py_XDECREF(method);
+    return result;
+}
+
+PyDoc_STRVAR(release_doc,
+             "release($self, /)\n--\n\n"
+             "Release the lock: its own release method.");
+
+static PyObject *
+condition_release(condition_object *self, PyObject *Py_UNUSED(ignored))
+{
+    return is_native(self) ? condition_exit(self, NULL, 0) : call_lock(self, "release", NULL);
+}
+
+PyDoc_STRVAR(locked_doc,
+             "locked($self, /)\n--\n\n"
+             "Return whether the lock is locked: its own locked method.");
+
+static PyObject *
+condition_locked(condition_object *self, PyObject *Py_UNUSED(ignored))
+{
+    return call_lock(self, "locked", NULL);
+}
+
+PyDoc_STRVAR(is_owned_doc,
+             "_is_owned($self, /)\n--\n\n"
+             "Return whether this thread owns the lock, or, if the lock cannot tell, whether it is locked.");
+
+static PyObject *
+condition_is_owned(condition_object *self, PyObject *Py_UNUSED(ignored))
+{
+    int owned = is_owned(self);
+    return owned < 0 ? NULL : PyBool_FromLong(owned);
+}
+
+PyDoc_STRVAR(release_save_doc,
+             "_release_save($self, /)\n--\n\n"
+             "Release the lock altogether. Return what _acquire_restore needs.");
+
+static PyObject *
+condition_release_save(condition_object *self, PyObject *Py_UNUSED(ignored))
+{
+    return other_release_save(self);
+}
+
+PyDoc_STRVAR(acquire_restore_doc,
+             "_acquire_restore($self, state, /)\n--\n\n"
+             "Acquire the lock as it was before _release_save.");
+
+static PyObject *
+condition_acquire_restore(condition_object *self, PyObject *state)
+{
+    return other_acquire_restore_once(self, state) < 0 ? NULL : Py_NewRef(Py_None);
+}
+
+PyDoc_STRVAR(at_fork_reinit_doc,
+             "_at_fork_reinit($self, /)\n--\n\n"
+             "Make the lock unlocked, as in a child after a fork. The threads that waited there do not exist here.");
+
+static PyObject *
+condition_at_fork_reinit(condition_object *self, PyObject *Py_UNUSED(ignored))
+{
+    return call_lock(self, "_at_fork_reinit", NULL);
+}
+
+/* Attributes */
+
+static PyObject *
+condition_get_lock(condition_object *self, void *Py_UNUSED(closure))
+{
+    return check_initialized(self) < 0 ? NULL : Py_NewRef(self->lock);
+}
+
+/* The idents of the waiting threads: as long as the standard library's list of waiters. */
+static PyObject *
+condition_get_waiters(condition_object *self, void *Py_UNUSED(closure))
+{
+    size_t count = count_waiters(self);
+    unsigned long *threads = PyMem_New(unsigned long, count + 1);
+    if (threads == NULL) {
+        return PyErr_NoMemory();
+    }
+    size_t found = 0;
+    waitqueue_lock(&self->queue);
+    waiter *first = waitqueue_first(&self->queue);
+    for (waiter *w = first; w != NULL && found < count; w = w->next == first ? NULL : w->next) {
+        threads[found++] = w->thread;
+    }
+    waitqueue_unlock(&self->queue);
+    PyObject *list = PyList_New((Py_ssize_t)found);
+    for (size_t i = 0; list != NULL && i < found; i++) {
+        PyObject *ident = PyLong_FromUnsignedLong(threads[i]);
+        if (ident == NULL) {
+            Py_CLEAR(list);
+            break;
+        }
+        PyList_SET_ITEM(list, (Py_ssize_t)i, ident);
+    }
+    PyMem_Free(threads);
+    return list;
+}
+
+static PyObject *
+condition_repr(condition_object *self)
+{
+    if (check_initialized(self) < 0) {
+        return NULL;
+    }
+    return PyUnicode_FromFormat("<Condition(%S, %zu)>", self->lock, count_waiters(self));
+}
+
+static PyMethodDef condition_methods[] = {
+    {"wait", OBJECT_METHOD(condition_wait), METH_FASTCALL | METH_KEYWORDS, wait_doc},
+    {"wait_for", OBJECT_METHOD(condition_wait_for), METH_FASTCALL | METH_KEYWORDS, wait_for_doc},
+    {"notify", OBJECT_METHOD(condition_notify), METH_FASTCALL | METH_KEYWORDS, notify_doc},
+    {"notify_all", OBJECT_METHOD(condition_notify_all), METH_NOARGS, notify_all_doc},
+    {"notifyAll", OBJECT_METHOD(condition_notify_all_alias), METH_NOARGS, notify_all_alias_doc},
+    {"acquire", OBJECT_METHOD(condition_acquire), METH_FASTCALL | METH_KEYWORDS, acquire_doc},
+    {"release", OBJECT_METHOD(condition_release), METH_NOARGS, release_doc},
+    {"locked", OBJECT_METHOD(condition_locked), METH_NOARGS, locked_doc},
+    {"__enter__", OBJECT_METHOD(condition_enter), METH_NOARGS, enter_doc},
+    {"__exit__", OBJECT_METHOD(condition_exit), METH_FASTCALL, exit_doc},
+    {"_is_owned", OBJECT_METHOD(condition_is_owned), METH_NOARGS, is_owned_doc},
+    {"_release_save", OBJECT_METHOD(condition_release_save), METH_NOARGS, release_save_doc},
+    {"_acquire_restore", OBJECT_METHOD(condition_acquire_restore), METH_O, acquire_restore_doc},
+    {"_at_fork_reinit", OBJECT_METHOD(condition_at_fork_reinit), METH_NOARGS, at_fork_reinit_doc},
+    {NULL},
+};
+
+static PyMemberDef condition_members[] = {
+    OBJECT_MEMBERS(condition_object),
+    {NULL},
+};
+
+static PyGetSetDef condition_getset[] = {
+    OBJECT_GETSET,
+    {"_lock", (getter)condition_get_lock, NULL, "The lock."},
+    {"_waiters", (getter)condition_get_waiters, NULL, "The idents of the threads that wait and have not been notified."},
+    {NULL},
+};
+
+PyDoc_STRVAR(condition_doc,
+             "Condition(lock=None)\n--\n\n"
+             "A condition variable: threads wait until another one notifies them; as threading.Condition.\n\n"
+             "lock is the lock that belongs to it: a Lock or RLock, or any object with acquire and release; None makes an\n"
+             "RLock. The condition is a context manager that holds the lock.");
+
+static PyType_Slot condition_slots[] = {
+    {Py_tp_doc, (void *)condition_doc},
+    {Py_tp_new, PyType_GenericNew},
+    {Py_tp_init, condition_init},
+    {Py_tp_traverse, condition_traverse},
+    {Py_tp_clear, condition_clear},
+    {Py_tp_dealloc, condition_dealloc},
+    {Py_tp_repr, condition_repr},
+    {Py_tp_methods, condition_methods},
+    {Py_tp_members, condition_members},
+    {Py_tp_getset, condition_getset},
+    {0, NULL},
+};
+
+static PyType_Spec condition_spec = {
+    .name = "cthreading.Condition",
+    .basicsize = sizeof(condition_object),
+    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE | Py_TPFLAGS_HAVE_GC,
+    .slots = condition_slots,
+};
+
+int
+condition_exec(PyObject *module)
+{
+    PyTypeObject *type = module_add_type(module, &condition_spec, NULL);
+    if (type == NULL) {
+        return -1;
+    }
+    type->tp_vectorcall = condition_vectorcall;
+    module_get_state(module)->condition_type = type;
+    return 0;
+}

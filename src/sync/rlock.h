@@ -1,0 +1,76 @@
+/* RLock, as Condition sees it. */
+#ifndef SYNC_RLOCK_H
+#define SYNC_RLOCK_H
+
+#include "permits.h"
+
+typedef struct {
+    PyObject_HEAD
+    PyObject *weakrefs;
+    permits permits; /* one, or none: owned */
+    word owner;      /* the owning thread's ident; 0: none. Written by the owner only, so equal to its own only for it */
+    word count;      /* how often the owner has taken it */
+} rlock_object;
+
+/* Makes a new one. NULL with an exception set. */
+PyObject *rlock_make(PyTypeObject *type);
+
+static inline bool
+rlock_is_owned(rlock_object *self)
+{
+    return word_load(&self->owner) == (int64_t)PyThread_get_thread_ident();
+}
+
+/* The permit has just been taken: makes the calling thread the owner. */
+static inline void
+rlock_own(rlock_object *self, int64_t count)
+{
+    word_store(&self->count, count);
+    word_store(&self->owner, (int64_t)PyThread_get_thread_ident());
+}
+
+/* Takes it, once more if the calling thread owns it, waiting until the deadline. Returns 1; 0: timed out; -1 with an
+ * exception set. */
+static inline int
+rlock_take(rlock_object *self, int64_t deadline)
+{
+    if (rlock_is_owned(self)) {
+        word_store(&self->count, word_load(&self->count) + 1);
+        return 1;
+    }
+    int taken = permits_take(&self->permits, deadline);
+    if (taken == 1) {
+        rlock_own(self, 1);
+    }
+    return taken;
+}
+
+/* Gives it up however often it was taken. The calling thread owns it. Returns how often it was, for rlock_own. */
+static inline int64_t
+rlock_give_all(rlock_object *self)
+{
+    int64_t count = word_load(&self->count);
+    word_store(&self->count, 0);
+    word_store(&self->owner, 0);
+    permits_give(&self->permits, 1, 1);
+    return count;
+}
+
+/* Gives it up once. Returns false if the calling thread does not own it. */
+static inline bool
+rlock_give(rlock_object *self)
+{
+    if (!rlock_is_owned(self)) {
+        return false;
+    }
+    int64_t count = word_load(&self->count);
+    if (count > 1) {
+        word_store(&self->count, count - 1);
+    }
+    else {
+        rlock_give_all(self);
+    }
+    return true;
+}
+
+#endif

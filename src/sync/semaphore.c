@@ -1,0 +1,634 @@
+/* threading.Semaphore and BoundedSemaphore: permits, and how they are shown.
+ *
+ * The value that a semaphore starts with need not be an int: the standard library takes whatever compares with 0, and
+ * float('inf') for "no limit" is in use. Such a value is kept as `origin`; the permits count how far the semaphore is
+ * from it. If it can never count down to exactly 0 (infinity, NaN, a fraction, a huge number), acquire never waits: the
+ * permits start in the middle of their range, which is then never left. */
+#include "../module.h"
+#include "object.h"
+#include "permits.h"
+#include "private_condition.h"
+#include "timeout.h"
+
+/* Where the permits of a semaphore that never runs out start. */
+#define UNLIMITED_START (PERMITS_MAX / 2)
+
+typedef struct {
+    OBJECT_HEAD
+    permits permits;
+    int64_t start;    /* the permits at first */
+    PyObject *origin; /* the value at first; NULL: `start` is */
+} semaphore_object;
+
+typedef struct {
+    semaphore_object base;
+    int64_t bound;     /* the permits must not exceed this */
+    PyObject *initial; /* the value must not exceed this, which is no int of usual size; NULL: `bound` counts */
+} bounded_object;
+
+/* The value */
+
+/* Reads a start value other than a small int. Returns 0 with the permits that it means, or -1 with an exception set. */
+static int
+permits_of_odd_value(PyObject *value, int64_t *start)
+{
+    PyObject *zero = PyLong_FromLong(0);
+    int negative = zero == NULL ? -1 : PyObject_RichCompareBool(value, zero, Py_LT);
+    Py_XDECREF(zero);
+    if (negative != 0) {
+        if (negative > 0) {
+            PyErr_SetString(PyExc_ValueError, "semaphore initial value must be >= 0");
+        }
+        return -1;
+    }
+    *start = UNLIMITED_START;
+    PyObject *whole = PyNumber_Long(value);
+    if (whole == NULL) {
+        /* Infinity and NaN. */
+        PyErr_Clear();
+        return 0;
+    }
+    int overflow;
+    long long count = PyLong_AsLongLongAndOverflow(whole, &overflow);
+    int equal = PyObject_RichCompareBool(whole, value, Py_EQ);
+    Py_DECREF(whole);
+    if (equal > 0 && overflow == 0 && count < UNLIMITED_START) {
+        *start = count;
+    }
+    return equal < 0 ? -1 : 0;
+}
+
+static int
+start_of_value(PyObject *value, int64_t *start, PyObject **origin)
+{
+    if (PyLong_CheckExact(value)) {
+        int overflow;
+        *start = PyLong_AsLongLongAndOverflow(value, &overflow);
+        if (overflow == 0 && *start >= 0 && *start < UNLIMITED_START) {
+            *origin = NULL;
+            return 0;
+        }
+    }
+    if (permits_of_odd_value(value, start) < 0) {
+        return -1;
+    }
+    *origin = Py_NewRef(value);
+    return 0;
+}
+
+/* Makes this the value. Waiters that can go on do so. */
+static int
+set_value(semaphore_object *self, PyObject *value)
+{
+    int64_t start;
+    PyObject *origin;
+    if (start_of_value(value, &start, &origin) < 0) {
+        return -1;
+    }
+    PyObject *old;
+    Py_BEGIN_CRITICAL_SECTION(self);
+    old = self->origin;
+    self->origin = origin;
+    self->start = start;
+    permits_set(&self->permits, start);
+    Py_END_CRITICAL_SECTION();
+    Py_XDECREF(old);
+    return 0;
+}
+
+/* Makes this what the value must not exceed. */
+static int
+set_bound(bounded_object *self, PyObject *value)
+{
+    int64_t bound;
+    PyObject *initial;
+    if (start_of_value(value, &bound, &initial) < 0) {
+        return -1;
+    }
+    PyObject *old;
+    Py_BEGIN_CRITICAL_SECTION(self);
+    old = self->initial;
+    self->initial = initial;
+    self->bound = bound;
+    Py_END_CRITICAL_SECTION();
+    Py_XDECREF(old);
+    return 0;
+}
+
+/* The value as the standard library would count it, `more` permits from now. */
+static PyObject *
+get_value(semaphore_object *self, int64_t more)
+{
+    PyObject *origin;
+    int64_t count;
+    Py_BEGIN_CRITICAL_SECTION(self);
+    origin = Py_XNewRef(self->origin);
+    count = permits_count(&self->permits) - (origin == NULL ? 0 : self->start) + more;
+    Py_END_CRITICAL_SECTION();
+    PyObject *number = PyLong_FromLongLong(count);
+    if (origin == NULL || number == NULL) {
+        Py_XDECREF(origin);
+        return number;
+    }
+    PyObject *value = PyNumber_Add(origin, number);
+    Py_DECREF(origin);
+    Py_DECREF(number);
+    return value;
+}
+
+/* Construction */
+
+/* Returns the `value` argument, 1 by default, as a new reference, or NULL with an exception set. */
+static PyObject *
+unpack_value(const char *function, PyObject *args, PyObject *keywords)
+{
+    static const char *const names[] = {"value", NULL};
+    PyObject *value;
+    if (unpack_tuple_and_dict(function, names, args, keywords, &value) < 0) {
+        return NULL;
+    }
+    return value == NULL ? PyLong_FromLong(1) : Py_NewRef(value);
+}
+
+static int
+semaphore_init(PyObject *self, PyObject *args, PyObject *keywords)
+{
+    PyObject *value = unpack_value("Semaphore", args, keywords);
+    int result = value == NULL ? -1 : set_value((semaphore_object *)self, value);
+    Py_XDECREF(value);
+    return result;
+}
+
+static int
+bounded_init(PyObject *self, PyObject *args, PyObject *keywords)
+{
+    PyObject *value = unpack_value("BoundedSemaphore", args, keywords);
+    int result = value == NULL ? -1 : set_value((semaphore_object *)self, value);
+    if (result == 0) {
+        result = set_bound((bounded_object *)self, value);
+    }
+    Py_XDECREF(value);
+    return result;
+}
+
+static semaphore_object *
+make(PyTypeObject *type, int64_t start)
+{
+    semaphore_object *self = (semaphore_object *)type->tp_alloc(type, 0);
+    if (self != NULL) {
+        self->start = start;
+        permits_init(&self->permits, start);
+    }
+    return self;
+}
+
+static semaphore_object *
+make_bounded(PyTypeObject *type, int64_t start)
+{
+    semaphore_object *self = make(type, start);
+    if (self != NULL) {
+        ((bounded_object *)self)->bound = start;
+    }
+    return self;
+}
+
+static PyObject *
+semaphore_new(PyTypeObject *type, PyObject *Py_UNUSED(args), PyObject *Py_UNUSED(keywords))
+{
+    return (PyObject *)make(type, 1);
+}
+
+static PyObject *
+bounded_new(PyTypeObject *type, PyObject *Py_UNUSED(args), PyObject *Py_UNUSED(keywords))
+{
+    return (PyObject *)make_bounded(type, 1);
+}
+
+/* Reads the arguments of a usual call: none, or one int that is not huge. Returns -1 if it is another one. */
+static inline int64_t
+usual_start(PyObject *const *args, size_t flags, PyObject *keywords)
+{
+    if (keywords != NULL || PyVectorcall_NARGS(flags) > 1) {
+        return -1;
+    }
+    if (PyVectorcall_NARGS(flags) == 0) {
+        return 1;
+    }
+    int overflow;
+    int64_t start = PyLong_CheckExact(args[0]) ? PyLong_AsLongLongAndOverflow(args[0], &overflow) : -1;
+    return start < UNLIMITED_START ? start : -1;
+}
+
+static PyObject *
+semaphore_vectorcall(PyObject *callable, PyObject *const *args, size_t flags, PyObject *keywords)
+{
+    PyTypeObject *type = (PyTypeObject *)callable;
+    int64_t start = usual_start(args, flags, keywords);
+    if (start < 0 || type->tp_new != semaphore_new || type->tp_init != semaphore_init) {
+        return construct_slow(callable, args, flags, keywords);
+    }
+    return (PyObject *)make(type, start);
+}
+
+static PyObject *
+bounded_vectorcall(PyObject *callable, PyObject *const *args, size_t flags, PyObject *keywords)
+{
+    PyTypeObject *type = (PyTypeObject *)callable;
+    int64_t start = usual_start(args, flags, keywords);
+    if (start < 0 || type->tp_new != bounded_new || type->tp_init != bounded_init) {
+        return construct_slow(callable, args, flags, keywords);
+    }
+    return (PyObject *)make_bounded(type, start);
+}
+
+static int
+semaphore_traverse(semaphore_object *self, visitproc visit, void *arg)
+{
+    Py_VISIT(Py_TYPE(self));
+    Py_VISIT(self->dict);
+    Py_VISIT(self->origin);
+    return 0;
+}
+
+static int
+semaphore_clear(semaphore_object *self)
+{
+    Py_CLEAR(self->dict);
+    return 0;
+}
+
+static void
+semaphore_dealloc(PyObject *self)
+{
+    object_begin_dealloc(self);
+    Py_XDECREF(((semaphore_object *)self)->origin);
+    object_free(self);
+}
+
+static int
+bounded_traverse(bounded_object *self, visitproc visit, void *arg)
+{
+    Py_VISIT(self->initial);
+    return semaphore_traverse(&self->base, visit, arg);
+}
+
+static void
+bounded_dealloc(PyObject *self)
+{
+    object_begin_dealloc(self);
+    Py_XDECREF(((bounded_object *)self)->initial);
+    Py_XDECREF(((semaphore_object *)self)->origin);
+    object_free(self);
+}
+
+/* Acquiring */
+
+/* Checks the arguments that `acquire` got. Returns whether to wait, or -1 with an exception set. */
+static int
+check_acquire(PyObject *blocking, PyObject *timeout)
+{
+    int wait = blocking == NULL ? 1 : PyObject_IsTrue(blocking);
+    if (wait == 0 && timeout != NULL && timeout != Py_None) {
+        PyErr_SetString(PyExc_ValueError, "can't specify timeout for non-blocking acquire");
+        return -1;
+    }
+    return wait;
+}
+
+/* The time until which to wait. Computed only when there is no permit: until then the timeout may be anything. */
+static int
+deadline_of_acquire(PyObject *timeout, int64_t *deadline)
+{
+    if (!PyFloat_Check(timeout) && !PyLong_Check(timeout) && timeout != Py_None) {
+        /* As `monotonic() + timeout` raises it. */
+        PyObject *now = PyFloat_FromDouble((double)park_now() / 1e9);
+        PyObject *sum = now == NULL ? NULL : PyNumber_Add(now, timeout);
+        Py_XDECREF(now);
+        Py_XDECREF(sum);
+        if (sum == NULL) {
+            return -1;
+        }
+    }
+    return deadline_from_total_timeout(timeout, deadline);
+}
+
+PyDoc_STRVAR(acquire_doc,
+             "acquire($self, /, blocking=True, timeout=None)\n--\n\n"
+             "Take one from the value, waiting until it is above zero if need be; as threading.Semaphore.acquire.\n\n"
+             "With blocking false, do not wait. timeout is the longest wait in seconds; None means no limit. Return True\n"
+             "if this call took one, False if that was not possible in time. A signal handler runs while waiting; if it\n"
+             "raises, nothing is taken. Raise ValueError for a timeout together with blocking false.");
+
+static PyObject *
+semaphore_acquire(semaphore_object *self, PyObject *const *args, Py_ssize_t count, PyObject *keywords)
+{
+    PyObject *values[2] = {NULL, NULL};
+    int wait = 1;
+    if (count != 0 || keywords != NULL) {
+        static const char *const names[] = {"blocking", "timeout", NULL};
+        if (unpack_arguments("Semaphore.acquire", names, args, count, keywords, values) < 0) {
+            return NULL;
+        }
+        wait = check_acquire(values[0], values[1]);
+        if (wait < 0) {
+            return NULL;
+        }
+    }
+    if (permits_try_take(&self->permits)) {
+        Py_RETURN_TRUE;
+    }
+    int64_t deadline = wait ? PARK_FOREVER : 0;
+    if (values[1] != NULL && wait && deadline_of_acquire(values[1], &deadline) < 0) {
+        return NULL;
+    }
+    int taken = permits_take_slow(&self->permits, deadline);
+    return taken < 0 ? NULL : PyBool_FromLong(taken);
+}
+
+/* Releasing */
+
+/* Reads the n of release. Returns it, or -1 with an exception set. */
+static int64_t
+count_to_release(PyObject *n)
+{
+    PyObject *one = PyLong_FromLong(1);
+    int too_few = one == NULL ? -1 : PyObject_RichCompareBool(n, one, Py_LT);
+    Py_XDECREF(one);
+    if (too_few != 0) {
+        if (too_few > 0) {
+            PyErr_SetString(PyExc_ValueError, "n must be one or more");
+        }
+        return -1;
+    }
+    PyObject *whole = PyNumber_Index(n);
+    if (whole == NULL) {
+        return -1;
+    }
+    long long count = PyLong_AsLongLong(whole);
+    Py_DECREF(whole);
+    if (count > UNLIMITED_START) {
+        PyErr_SetString(PyExc_OverflowError, "semaphore value is too large");
+        return -1;
+    }
+    return count;
+}
+
+/* Gives `count` permits if there are at most `limit` then. */
+static PyObject *
+give(semaphore_object *self, int64_t count, int64_t limit, PyObject *error, const char *message)
+{
+    if (!permits_give(&self->permits, count, limit)) {
+        PyErr_SetString(error, message);
+        return NULL;
+    }
+    return private_condition_notify(self->dict) < 0 ? NULL : Py_NewRef(Py_None);
+}
+
+/* Unpacks n. Returns it, or -1 with an exception set. */
+static inline int64_t
+unpack_release(const char *function, PyObject *const *args, Py_ssize_t count, PyObject *keywords)
+{
+    if (count == 0 && keywords == NULL) {
+        return 1;
+    }
+    static const char *const names[] = {"n", NULL};
+    PyObject *n;
+    if (unpack_arguments(function, names, args, count, keywords, &n) < 0) {
+        return -1;
+    }
+    return n == NULL ? 1 : count_to_release(n);
+}
+
+PyDoc_STRVAR(release_doc,
+             "release($self, /, n=1)\n--\n\n"
+             "Add n to the value; as threading.Semaphore.release. Any thread may do so.\n\n"
+             "Up to n of the threads that wait, if any, get to take one. Raise ValueError if n is less than one.");
+
+static PyObject *
+semaphore_release(semaphore_object *self, PyObject *const *args, Py_ssize_t count, PyObject *keywords)
+{
+    int64_t n = unpack_release("Semaphore.release", args, count, keywords);
+    return n < 0 ? NULL : give(self, n, PERMITS_MAX, PyExc_OverflowError, "semaphore value is too large");
+}
+
+PyDoc_STRVAR(bounded_release_doc,
+             "release($self, /, n=1)\n--\n\n"
+             "Add n to the value; as threading.BoundedSemaphore.release. Any thread may do so.\n\n"
+             "Up to n of the threads that wait, if any, get to take one. Raise ValueError if n is less than one, or if the\n"
+             "value would exceed the one at the start: it does not change then.");
+
+/* Returns 1 if n more would exceed the start value, which is not an int; 0 if not; -1 with an exception set. */
+static int
+exceeds_initial(bounded_object *self, int64_t n)
+{
+    PyObject *value = get_value(&self->base, n);
+    int exceeds = value == NULL ? -1 : PyObject_RichCompareBool(value, self->initial, Py_GT);
+    Py_XDECREF(value);
+    return exceeds;
+}
+
+static PyObject *
+bounded_release(bounded_object *self, PyObject *const *args, Py_ssize_t count, PyObject *keywords)
+{
+    int64_t n = unpack_release("BoundedSemaphore.release", args, count, keywords);
+    if (n < 0) {
+        return NULL;
+    }
+    int64_t limit = self->bound;
+    if (self->initial != NULL) {
+        int exceeds = exceeds_initial(self, n);
+        if (exceeds < 0) {
+            return NULL;
+        }
+        limit = exceeds ? 0 : PERMITS_MAX;
+    }
+    return give(&self->base, n, limit, PyExc_ValueError, "Semaphore released too many times");
+}
+
+PyDoc_STRVAR(enter_doc,
+             "__enter__($self, /, blocking=True, timeout=None)\n--\n\n"
+             "Take one from the value: acquire().");
+
+PyDoc_STRVAR(exit_doc,
+             "__exit__($self, exc_type, exc_value, exc_tb, /)\n--\n\n"
+             "Give it back: release().");
+
+static PyObject *
+semaphore_exit(PyObject *self, PyObject *const *Py_UNUSED(args), Py_ssize_t Py_UNUSED(count))
+{
+    if (object_is_plain(self, semaphore_dealloc)) {
+        return semaphore_release((semaphore_object *)self, NULL, 0, NULL);
+    }
+    return PyObject_CallMethod(self, "release", NULL);
+}
+
+static PyObject *
+bounded_exit(PyObject *self, PyObject *const *Py_UNUSED(args), Py_ssize_t Py_UNUSED(count))
+{
+    if (object_is_plain(self, bounded_dealloc)) {
+        return bounded_release((bounded_object *)self, NULL, 0, NULL);
+    }
+    return PyObject_CallMethod(self, "release", NULL);
+}
+
+/* Attributes */
+
+static PyObject *
+semaphore_get_value(semaphore_object *self, void *Py_UNUSED(closure))
+{
+    return get_value(self, 0);
+}
+
+static int
+semaphore_set_value(semaphore_object *self, PyObject *value, void *Py_UNUSED(closure))
+{
+    if (value == NULL) {
+        PyErr_SetString(PyExc_AttributeError, "_value");
+        return -1;
+    }
+    return set_value(self, value);
+}
+
+static PyObject *
+semaphore_repr(semaphore_object *self)
+{
+    PyObject *value = get_value(self, 0);
+    PyObject *repr = value == NULL ? NULL : object_repr((PyObject *)self, PyUnicode_FromFormat("value=%S", value));
+    Py_XDECREF(value);
+    return repr;
+}
+
+static PyObject *
+bounded_get_initial(bounded_object *self, void *Py_UNUSED(closure))
+{
+    PyObject *initial;
+    Py_BEGIN_CRITICAL_SECTION(self);
+    initial = Py_XNewRef(self->initial);
+    Py_END_CRITICAL_SECTION();
+    return initial == NULL ? PyLong_FromLongLong(self->bound) : initial;
+}
+
+static int
+bounded_set_initial(bounded_object *self, PyObject *value, void *Py_UNUSED(closure))
+{
+    if (value == NULL) {
+        PyErr_SetString(PyExc_AttributeError, "_initial_value");
+        return -1;
+    }
+    return set_bound(self, value);
+}
+
+static PyObject *
+bounded_repr(bounded_object *self)
+{
+    PyObject *value = get_value(&self->base, 0);
+    PyObject *initial = value == NULL ? NULL : bounded_get_initial(self, NULL);
+    PyObject *repr = NULL;
+    if (initial != NULL) {
+        repr = object_repr((PyObject *)self, PyUnicode_FromFormat("value=%S/%S", value, initial));
+    }
+    Py_XDECREF(value);
+    Py_XDECREF(initial);
+    return repr;
+}
+
+static PyMethodDef semaphore_methods[] = {
+    {"acquire", OBJECT_METHOD(semaphore_acquire), METH_FASTCALL | METH_KEYWORDS, acquire_doc},
+    {"release", OBJECT_METHOD(semaphore_release), METH_FASTCALL | METH_KEYWORDS, release_doc},
+    {"__enter__", OBJECT_METHOD(semaphore_acquire), METH_FASTCALL | METH_KEYWORDS, enter_doc},
+    {"__exit__", OBJECT_METHOD(semaphore_exit), METH_FASTCALL, exit_doc},
+    {NULL},
+};
+
+static PyMemberDef semaphore_members[] = {
+    OBJECT_MEMBERS(semaphore_object),
+    {NULL},
+};
+
+static PyGetSetDef semaphore_getset[] = {
+    OBJECT_GETSET,
+    {"_value", (getter)semaphore_get_value, (setter)semaphore_set_value, "The value."},
+    {"_cond", private_condition_get, NULL, "A condition that release() notifies, made when first read."},
+    {NULL},
+};
+
+PyDoc_STRVAR(semaphore_doc,
+             "Semaphore(value=1)\n--\n\n"
+             "A counter that does not go below zero: acquire() takes one, release() adds one; as threading.Semaphore.\n\n"
+             "value is what it starts with; float('inf') means that acquire() never waits. Raise ValueError if it is\n"
+             "negative. The semaphore is a context manager.");
+
+static PyType_Slot semaphore_slots[] = {
+    {Py_tp_doc, (void *)semaphore_doc},
+    {Py_tp_new, semaphore_new},
+    {Py_tp_init, semaphore_init},
+    {Py_tp_traverse, semaphore_traverse},
+    {Py_tp_clear, semaphore_clear},
+    {Py_tp_dealloc, semaphore_dealloc},
+    {Py_tp_repr, semaphore_repr},
+    {Py_tp_methods, semaphore_methods},
+    {Py_tp_members, semaphore_members},
+    {Py_tp_getset, semaphore_getset},
+    {0, NULL},
+};
+
+static PyType_Spec semaphore_spec = {
+    .name = "cthreading.Semaphore",
+    .basicsize = sizeof(semaphore_object),
+    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE | Py_TPFLAGS_HAVE_GC,
+    .slots = semaphore_slots,
+};
+
+static PyMethodDef bounded_methods[] = {
+    {"release", OBJECT_METHOD(bounded_release), METH_FASTCALL | METH_KEYWORDS, bounded_release_doc},
+    {"__exit__", OBJECT_METHOD(bounded_exit), METH_FASTCALL, exit_doc},
+    {NULL},
+};
+
+static PyGetSetDef bounded_getset[] = {
+    {"_initial_value", (getter)bounded_get_initial, (setter)bounded_set_initial, "What the value must not exceed."},
+    {NULL},
+};
+
+PyDoc_STRVAR(bounded_doc,
+             "BoundedSemaphore(value=1)\n--\n\n"
+             "A semaphore whose value must not exceed the one that it starts with; as threading.BoundedSemaphore.\n\n"
+             "A release() too many raises ValueError. value is as for Semaphore.");
+
+static PyType_Slot bounded_slots[] = {
+    {Py_tp_doc, (void *)bounded_doc},
+    {Py_tp_new, bounded_new},
+    {Py_tp_init, bounded_init},
+    {Py_tp_traverse, bounded_traverse},
+    {Py_tp_clear, semaphore_clear},
+    {Py_tp_dealloc, bounded_dealloc},
+    {Py_tp_repr, bounded_repr},
+    {Py_tp_methods, bounded_methods},
+    {Py_tp_getset, bounded_getset},
+    {0, NULL},
+};
+
+static PyType_Spec bounded_spec = {
+    .name = "cthreading.BoundedSemaphore",
+    .basicsize = sizeof(bounded_object),
+    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE | Py_TPFLAGS_HAVE_GC,
+    .slots = bounded_slots,
+};
+
+int
+semaphore_exec(PyObject *module)
+{
+    PyTypeObject *semaphore = module_add_type(module, &semaphore_spec, NULL);
+    if (semaphore == NULL) {
+        return -1;
+    }
+    semaphore->tp_vectorcall = semaphore_vectorcall;
+    PyTypeObject *bounded = module_add_type(module, &bounded_spec, semaphore);
+    Py_DECREF(semaphore);
+    if (bounded == NULL) {
+        return -1;
+    }
+    bounded->tp_vectorcall = bounded_vectorcall;
+    Py_DECREF(bounded);
+    return 0;
+}
