@@ -40,7 +40,12 @@ if os.environ.get("CTHREADING_WERROR") == "1":
 
 source = Path("src")
 
+# What is built with other switches is kept apart: setuptools would take it for up to date.
+switches = {name: os.environ.get(f"CTHREADING_{name}") for name in ("PARK", "SANITIZE", "DEBUG")}
+build_folder = Path("build", *(f"{name.lower()}-{value}" for name, value in switches.items() if value))
+
 setup(
+    options={"build": {"build_base": str(build_folder)}},
     ext_modules=[
         Extension(
             "cthreading._core",

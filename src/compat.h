@@ -52,6 +52,14 @@ PyErr_SetRaisedException(PyObject *exception)
 /* 3.13 made it public. */
 #define Py_IsFinalizing _Py_IsFinalizing
 
+/* 3.13 gave the look-up in a dict a function that returns a new reference. */
+static inline int
+PyDict_GetItemRef(PyObject *dict, PyObject *key, PyObject **value)
+{
+    *value = Py_XNewRef(PyDict_GetItemWithError(dict, key));
+    return *value != NULL ? 1 : PyErr_Occurred() ? -1 : 0;
+}
+
 /* 3.13 brought the free-threaded build; with the GIL, a section without Python code needs nothing. */
 #define Py_BEGIN_CRITICAL_SECTION(object) {
 #define Py_END_CRITICAL_SECTION() }
@@ -75,5 +83,10 @@ interpreter_allows_threads(void)
 #endif
 }
 #endif
+
+/* No version has a public way to look up an attribute in the type and in a dict that is not the object's own. */
+#define object_get_attribute(self, name, dict) _PyObject_GenericGetAttrWithDict((PyObject *)(self), (name), (dict), 0)
+#define object_set_attribute(self, name, value, dict) \
+    _PyObject_GenericSetAttrWithDict((PyObject *)(self), (name), (value), (dict))
 
 #endif

@@ -217,6 +217,8 @@ static PyModuleDef_Slot module_slots[] = {
     {Py_mod_exec, semaphore_exec},
     {Py_mod_exec, event_exec},
     {Py_mod_exec, barrier_exec},
+    {Py_mod_exec, local_exec},
+    {Py_mod_exec, floor_exec},
     {Py_mod_exec, shutdown_prepare_exec},
     {Py_mod_exec, thread_exec},
     {Py_mod_exec, registry_exec},

@@ -12,6 +12,8 @@ typedef struct {
     PyTypeObject *lock_type;
     PyTypeObject *rlock_type;
     PyTypeObject *condition_type;
+    PyTypeObject *local_type;
+    PyTypeObject *thread_values_type;
     PyTypeObject *stdlib_lock_type;
     PyTypeObject *stdlib_rlock_type;
     PyObject *broken_barrier_error;
@@ -92,6 +94,8 @@ int condition_exec(PyObject *module);
 int semaphore_exec(PyObject *module);
 int event_exec(PyObject *module);
 int barrier_exec(PyObject *module);
+int local_exec(PyObject *module);
+int floor_exec(PyObject *module);
 int shutdown_prepare_exec(PyObject *module);
 int thread_exec(PyObject *module);
 int registry_exec(PyObject *module);

@@ -1,0 +1,1098 @@
+/* Exercises the parking layer (src/park) without Python: tokens, deadlines, signals, queues, forks.
+ *
+ * park_test NAME runs one scenario and exits with 0, or says what went wrong and aborts; test_park.py builds it for each
+ * backend and each sanitizer and runs all that begin with SCENARIO. It is compiled as for a free-threaded interpreter, so
+ * that the guard is a lock. The one idea: nothing sleeps for ever. A wait for another thread has a deadline so far away
+ * that passing it means a lost wake, whatever the machine does meanwhile. */
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE
+#endif
+#include <errno.h>
+#include <pthread.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/types.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "park/waitqueue.h"
+
+#define SCENARIO(name) static void name(void)
+
+#define MILLISECOND ((int64_t)1000000)
+#define SECOND (1000 * MILLISECOND)
+/* Long enough that only a lost wake explains it. */
+#define LOST_AFTER (30 * SECOND)
+/* How long a scenario goes on that counts as many rounds as it can. */
+#define STRESS_TIME (300 * MILLISECOND)
+
+#define CHECK(condition, ...)                                                         \
+    do {                                                                              \
+        if (!(condition)) {                                                           \
+            fprintf(stderr, "%s:%d: not true: %s: ", __FILE__, __LINE__, #condition); \
+            fprintf(stderr, __VA_ARGS__);                                             \
+            fprintf(stderr, "\n");                                                    \
+            abort();                                                                  \
+        }                                                                             \
+    } while (0)
+
+static int64_t
+lost_deadline(void)
+{
+    return park_now() + LOST_AFTER;
+}
+
+static pthread_t
+start(void *(*run)(void *), void *argument)
+{
+    pthread_t thread;
+    int error = pthread_create(&thread, NULL, run, argument);
+    CHECK(error == 0, "pthread_create: %s", strerror(error));
+    return thread;
+}
+
+static void
+join(pthread_t thread)
+{
+    int error = pthread_join(thread, NULL);
+    CHECK(error == 0, "pthread_join: %s", strerror(error));
+}
+
+static void
+make_parker(parker *self)
+{
+    int error = parker_init(self);
+    CHECK(error == 0, "parker_init: %s", strerror(error));
+}
+
+/* xorshift: the scenarios are the same in every run as far as the scheduler lets them. */
+static uint32_t
+random_below(uint32_t *seed, uint32_t limit)
+{
+    *seed ^= *seed << 13;
+    *seed ^= *seed >> 17;
+    *seed ^= *seed << 5;
+    return *seed % limit;
+}
+
+static void
+spend(uint32_t pauses)
+{
+    for (uint32_t i = 0; i < pauses; i++) {
+        guard_pause();
+    }
+}
+
+static void
+sleep_for(int64_t nanoseconds)
+{
+    struct timespec left = {(time_t)(nanoseconds / SECOND), (long)(nanoseconds % SECOND)};
+    while (nanosleep(&left, &left) != 0 && errno == EINTR) {
+    }
+}
+
+/* Parks until the value is not `old`. */
+static void
+park_while(parker *self, _Atomic uint32_t *value, uint32_t old)
+{
+    int64_t deadline = lost_deadline();
+    while (atomic_load(value) == old) {
+        park_result result = parker_park(self, deadline);
+        CHECK(result != PARK_TIMED_OUT || atomic_load(value) != old, "a wake was lost");
+    }
+}
+
+/* Tokens. */
+
+SCENARIO(token_before_park_is_kept)
+{
+    parker p;
+    make_parker(&p);
+    CHECK(!parker_has_token(&p), "a new one has a token");
+    parker_unpark(&p);
+    CHECK(parker_has_token(&p), "the token is not seen");
+    CHECK(parker_park(&p, PARK_FOREVER) == PARK_UNPARKED, "the token was not there");
+    CHECK(!parker_has_token(&p), "the token was not taken");
+}
+
+SCENARIO(two_tokens_count_once)
+{
+    parker p;
+    make_parker(&p);
+    parker_unpark(&p);
+    parker_unpark(&p);
+    CHECK(parker_park(&p, PARK_FOREVER) == PARK_UNPARKED, "the token was not there");
+    CHECK(parker_park(&p, 0) == PARK_TIMED_OUT, "there was another token");
+}
+
+SCENARIO(reset_throws_the_token_away)
+{
+    parker p;
+    make_parker(&p);
+    parker_unpark(&p);
+    parker_reset(&p);
+    CHECK(parker_park(&p, 0) == PARK_TIMED_OUT, "the token is still there");
+    parker_reset(&p);
+    parker_unpark(&p);
+    CHECK(parker_park(&p, 0) == PARK_UNPARKED, "the token after a reset was not kept");
+}
+
+SCENARIO(token_is_taken_even_after_the_deadline)
+{
+    parker p;
+    make_parker(&p);
+    parker_unpark(&p);
+    CHECK(parker_park(&p, 1) == PARK_UNPARKED, "the token was not taken");
+    CHECK(parker_park(&p, 1) == PARK_TIMED_OUT, "the token was not used up");
+}
+
+/* Two threads in turn. */
+
+typedef struct {
+    parker parkers[2];
+    _Atomic uint32_t turn;
+    _Atomic bool stop;
+} table_tennis;
+
+static void *
+play_second(void *argument)
+{
+    table_tennis *game = argument;
+    for (uint32_t round = 0;; round++) {
+        park_while(&game->parkers[1], &game->turn, 2 * round);
+        if (atomic_load(&game->stop)) {
+            return NULL;
+        }
+        atomic_store(&game->turn, 2 * round + 2);
+        parker_unpark(&game->parkers[0]);
+    }
+}
+
+SCENARIO(ping_pong_loses_no_wake)
+{
+    table_tennis game = {.turn = 0};
+    make_parker(&game.parkers[0]);
+    make_parker(&game.parkers[1]);
+    pthread_t second = start(play_second, &game);
+    int64_t end = park_now() + STRESS_TIME;
+    for (uint32_t round = 0;; round++) {
+        bool stop = round == 1000000 || park_now() >= end;
+        atomic_store(&game.stop, stop);
+        atomic_store(&game.turn, 2 * round + 1);
+        parker_unpark(&game.parkers[1]);
+        if (stop) {
+            break;
+        }
+        park_while(&game.parkers[0], &game.turn, 2 * round + 1);
+    }
+    join(second);
+}
+
+/* One thread parks whenever it has nothing to do; another gives it work, at all distances from the park. */
+
+#define RACES 2000000
+
+typedef struct {
+    parker parker;
+    int64_t give_for;
+    _Atomic uint32_t given;
+    _Atomic bool stop;
+} work;
+
+static void *
+give_work(void *argument)
+{
+    work *self = argument;
+    uint32_t seed = 1;
+    int64_t end = park_now() + self->give_for;
+    for (uint32_t i = 0; i < RACES && (i % 64 != 0 || park_now() < end); i++) {
+        atomic_fetch_add(&self->given, 1);
+        parker_unpark(&self->parker);
+        if (i % 4 == 0) {
+            spend(random_below(&seed, 100));
+        }
+    }
+    atomic_store(&self->stop, true);
+    parker_unpark(&self->parker);
+    return NULL;
+}
+
+SCENARIO(unpark_racing_park_is_never_lost)
+{
+    work self = {.give_for = STRESS_TIME};
+    make_parker(&self.parker);
+    pthread_t giver = start(give_work, &self);
+    uint32_t done = 0;
+    int64_t deadline = lost_deadline();
+    while (!atomic_load(&self.stop) || atomic_load(&self.given) != done) {
+        if (atomic_load(&self.given) != done) {
+            done++;
+            continue;
+        }
+        if (atomic_load(&self.stop)) {
+            break;
+        }
+        CHECK(parker_park(&self.parker, deadline) != PARK_TIMED_OUT || atomic_load(&self.given) != done ||
+                  atomic_load(&self.stop),
+              "a wake was lost");
+    }
+    join(giver);
+    CHECK(atomic_load(&self.given) == done, "%u given, %u done", atomic_load(&self.given), done);
+}
+
+/* One unpark a round, about when the deadline passes: the token comes now or stays for later. */
+
+typedef struct {
+    parker parker;
+    parker waker_parker;
+    _Atomic uint32_t begun;
+    _Atomic uint32_t unparked;
+    _Atomic bool stop;
+} deadline_race;
+
+static void *
+unpark_once_a_round(void *argument)
+{
+    deadline_race *race = argument;
+    uint32_t seed = 7;
+    for (uint32_t round = 0;; round++) {
+        park_while(&race->waker_parker, &race->begun, round);
+        if (atomic_load(&race->stop)) {
+            return NULL;
+        }
+        spend(random_below(&seed, 2000));
+        parker_unpark(&race->parker);
+        atomic_store(&race->unparked, round + 1);
+    }
+}
+
+SCENARIO(unpark_racing_the_deadline_is_kept)
+{
+    deadline_race race = {.begun = 0};
+    make_parker(&race.parker);
+    make_parker(&race.waker_parker);
+    pthread_t waker = start(unpark_once_a_round, &race);
+    uint32_t seed = 3;
+    int64_t end = park_now() + STRESS_TIME;
+    for (uint32_t round = 0; round < 200000 && park_now() < end; round++) {
+        atomic_store(&race.begun, round + 1);
+        parker_unpark(&race.waker_parker);
+        park_result result = parker_park(&race.parker, park_now() + random_below(&seed, 60000));
+        int64_t lost = lost_deadline();
+        while (atomic_load(&race.unparked) == round) {
+            CHECK(park_now() < lost, "the waker has stopped");
+            sched_yield();
+        }
+        if (result != PARK_UNPARKED) {
+            CHECK(parker_park(&race.parker, lost) == PARK_UNPARKED, "the token was lost to the deadline");
+        }
+    }
+    atomic_store(&race.stop, true);
+    atomic_fetch_add(&race.begun, 1);
+    parker_unpark(&race.waker_parker);
+    join(waker);
+}
+
+/* Deadlines. */
+
+SCENARIO(clock_is_the_monotonic_one)
+{
+    for (int i = 0; i < 1000; i++) {
+        struct timespec before, after;
+        clock_gettime(CLOCK_MONOTONIC, &before);
+        int64_t now = park_now();
+        clock_gettime(CLOCK_MONOTONIC, &after);
+        CHECK(now >= before.tv_sec * SECOND + before.tv_nsec, "it is behind");
+        CHECK(now <= after.tv_sec * SECOND + after.tv_nsec, "it is ahead");
+    }
+}
+
+/* Parks until it times out. Returns when that was. */
+static int64_t
+park_out(parker *self, int64_t deadline)
+{
+    while (parker_park(self, deadline) != PARK_TIMED_OUT) {
+    }
+    return park_now();
+}
+
+SCENARIO(timeout_is_never_early)
+{
+    static const int64_t waits[] = {1, 1000, 50000, 999999, 1000000, 1000001, 9999999, 25 * MILLISECOND};
+    parker p;
+    make_parker(&p);
+    for (int i = 0; i < 200; i++) {
+        int64_t wait = waits[i % 7];
+        int64_t deadline = park_now() + wait;
+        int64_t end = park_out(&p, deadline);
+        CHECK(end >= deadline, "%lld ns early", (long long)(deadline - end));
+    }
+    for (int i = 0; i < 3; i++) {
+        int64_t deadline = park_now() + waits[7];
+        int64_t end = park_out(&p, deadline);
+        CHECK(end >= deadline, "%lld ns early", (long long)(deadline - end));
+    }
+}
+
+SCENARIO(past_deadline_returns_at_once)
+{
+    parker p;
+    make_parker(&p);
+    CHECK(parker_park(&p, 0) == PARK_TIMED_OUT, "0");
+    CHECK(parker_park(&p, 1) == PARK_TIMED_OUT, "1");
+    CHECK(parker_park(&p, park_now()) == PARK_TIMED_OUT, "now");
+    CHECK(parker_park(&p, park_now() - SECOND) == PARK_TIMED_OUT, "a second ago");
+}
+
+SCENARIO(far_deadline_is_no_error)
+{
+    static const int64_t deadlines[] = {PARK_FOREVER - 1, PARK_FOREVER / 2, PARK_FOREVER};
+    for (int i = 0; i < 3; i++) {
+        work self = {.give_for = MILLISECOND};
+        make_parker(&self.parker);
+        pthread_t giver = start(give_work, &self);
+        while (!atomic_load(&self.stop)) {
+            CHECK(parker_park(&self.parker, deadlines[i]) != PARK_TIMED_OUT, "timed out");
+        }
+        join(giver);
+    }
+}
+
+static void *
+unpark_all_the_time(void *argument)
+{
+    work *self = argument;
+    while (!atomic_load(&self->stop)) {
+        parker_unpark(&self->parker);
+        sleep_for(MILLISECOND);
+    }
+    return NULL;
+}
+
+SCENARIO(wakes_do_not_put_the_deadline_off)
+{
+    work self = {.given = 0};
+    make_parker(&self.parker);
+    pthread_t pest = start(unpark_all_the_time, &self);
+    int64_t deadline = park_now() + 100 * MILLISECOND;
+    int64_t end = park_out(&self.parker, deadline);
+    CHECK(end >= deadline, "early");
+    CHECK(end < deadline + LOST_AFTER, "the deadline was put off");
+    atomic_store(&self.stop, true);
+    join(pest);
+}
+
+/* Signals. */
+
+static _Atomic int signals_handled;
+
+static void
+handle_signal(int number)
+{
+    (void)number;
+    atomic_fetch_add(&signals_handled, 1);
+}
+
+/* As Python installs its handlers: without SA_RESTART. */
+static void
+install_handler(void)
+{
+    struct sigaction action;
+    memset(&action, 0, sizeof(action));
+    action.sa_handler = handle_signal;
+    sigemptyset(&action.sa_mask);
+    CHECK(sigaction(SIGUSR1, &action, NULL) == 0, "sigaction");
+}
+
+typedef struct {
+    parker parker;
+    pthread_t thread;
+    _Atomic int64_t sent_at;
+    _Atomic bool returned;
+    park_result result;
+    int64_t returned_at;
+} interrupted_wait;
+
+static void *
+park_to_be_interrupted(void *argument)
+{
+    interrupted_wait *self = argument;
+    do {
+        self->result = parker_park(&self->parker, lost_deadline());
+    } while (self->result == PARK_UNPARKED || (self->result == PARK_INTERRUPTED && atomic_load(&self->sent_at) == 0));
+    self->returned_at = park_now();
+    atomic_store(&self->returned, true);
+    return NULL;
+}
+
+/* A signal that arrives just before the thread sleeps does not wake it: so again, when it must be asleep. */
+static void *
+send_until_returned(void *argument)
+{
+    interrupted_wait *self = argument;
+    while (!atomic_load(&self->returned)) {
+        sleep_for(50 * MILLISECOND);
+        atomic_store(&self->sent_at, park_now());
+        if (!atomic_load(&self->returned)) {
+            pthread_kill(self->thread, SIGUSR1);
+        }
+        int64_t next = park_now() + SECOND;
+        while (!atomic_load(&self->returned) && park_now() < next) {
+            sleep_for(MILLISECOND);
+        }
+    }
+    return NULL;
+}
+
+static void
+check_interrupted(interrupted_wait *self)
+{
+    CHECK(self->result == PARK_INTERRUPTED, "%d", self->result);
+    int64_t late = self->returned_at - atomic_load(&self->sent_at);
+    CHECK(late < SECOND, "interrupted %lld ms after the signal", (long long)(late / MILLISECOND));
+}
+
+SCENARIO(signal_interrupts_the_main_thread)
+{
+    install_handler();
+    for (int i = 0; i < 5; i++) {
+        interrupted_wait wait = {.thread = pthread_self()};
+        make_parker(&wait.parker);
+        pthread_t sender = start(send_until_returned, &wait);
+        park_to_be_interrupted(&wait);
+        join(sender);
+        check_interrupted(&wait);
+        CHECK(parker_park(&wait.parker, 0) == PARK_TIMED_OUT, "the interrupt left a token");
+    }
+    CHECK(atomic_load(&signals_handled) > 0, "no signal was handled");
+}
+
+SCENARIO(signal_interrupts_another_thread)
+{
+#ifdef PARK_BACKEND_FUTEX
+    install_handler();
+    for (int i = 0; i < 5; i++) {
+        interrupted_wait wait = {.returned = false};
+        make_parker(&wait.parker);
+        wait.thread = start(park_to_be_interrupted, &wait);
+        send_until_returned(&wait);
+        join(wait.thread);
+        check_interrupted(&wait);
+    }
+#endif
+}
+
+static void *
+send_signals_in_turn(void *argument)
+{
+    interrupted_wait *self = argument;
+    uint32_t seed = 11;
+    while (!atomic_load(&self->returned)) {
+        pthread_kill(self->thread, SIGUSR1);
+        spend(random_below(&seed, 3000));
+    }
+    return NULL;
+}
+
+SCENARIO(signals_lose_no_wake)
+{
+    install_handler();
+    table_tennis game = {.turn = 0};
+    make_parker(&game.parkers[0]);
+    make_parker(&game.parkers[1]);
+    interrupted_wait both[2] = {{.thread = pthread_self()}, {.returned = false}};
+    both[1].thread = start(play_second, &game);
+    pthread_t senders[2] = {start(send_signals_in_turn, &both[0]), start(send_signals_in_turn, &both[1])};
+    int64_t end = park_now() + STRESS_TIME;
+    for (uint32_t round = 0;; round++) {
+        bool stop = park_now() >= end;
+        if (stop) {
+            /* Before the other thread ends: it can no longer be sent a signal then. */
+            atomic_store(&both[0].returned, true);
+            atomic_store(&both[1].returned, true);
+            join(senders[0]);
+            join(senders[1]);
+        }
+        atomic_store(&game.stop, stop);
+        atomic_store(&game.turn, 2 * round + 1);
+        parker_unpark(&game.parkers[1]);
+        if (stop) {
+            break;
+        }
+        park_while(&game.parkers[0], &game.turn, 2 * round + 1);
+    }
+    join(both[1].thread);
+}
+
+/* The guard. */
+
+typedef struct {
+    guard guard;
+    int64_t guarded;
+    word replaced;
+} counters;
+
+#define COUNTS 100000
+
+static void *
+count_up(void *argument)
+{
+    counters *self = argument;
+    for (int i = 0; i < COUNTS; i++) {
+        guard_lock(&self->guard);
+        self->guarded++;
+        guard_unlock(&self->guard);
+        int64_t seen;
+        do {
+            seen = word_load(&self->replaced);
+        } while (!word_replace(&self->replaced, seen, seen + 1));
+    }
+    return NULL;
+}
+
+SCENARIO(guard_excludes_and_word_counts)
+{
+    counters self = {.guarded = 0};
+    pthread_t threads[4];
+    for (int i = 0; i < 4; i++) {
+        threads[i] = start(count_up, &self);
+    }
+    for (int i = 0; i < 4; i++) {
+        join(threads[i]);
+    }
+    CHECK(self.guarded == 4 * COUNTS, "%lld", (long long)self.guarded);
+    CHECK(word_load(&self.replaced) == 4 * COUNTS, "%lld", (long long)word_load(&self.replaced));
+}
+
+/* The queue against an array, in one thread. */
+
+#define MODEL_SIZE 12
+
+static int
+model_find(waiter **model, int count, const waiter *w)
+{
+    for (int i = 0; i < count; i++) {
+        if (model[i] == w) {
+            return i;
+        }
+    }
+    return -1;
+}
+
+static void
+check_against_model(waitqueue *queue, waiter **model, int count)
+{
+    CHECK(waitqueue_count(queue) == (size_t)count, "%zu, not %d", waitqueue_count(queue), count);
+    waiter *w = waitqueue_first(queue);
+    CHECK((w == NULL) == (count == 0), "the first");
+    for (int i = 0; i < count; i++) {
+        CHECK(w == model[i], "place %d", i);
+        CHECK(w->previous == model[(i + count - 1) % count], "the one before place %d", i);
+        CHECK(waitqueue_has(queue, w), "place %d does not know its queue", i);
+        w = w->next;
+    }
+}
+
+SCENARIO(queue_is_a_fifo)
+{
+    waitqueue queue = {.last = NULL};
+    waiter *all[MODEL_SIZE], *model[MODEL_SIZE];
+    int count = 0;
+    uint32_t seed = 5;
+    for (int i = 0; i < MODEL_SIZE; i++) {
+        all[i] = waiter_begin();
+    }
+    for (int step = 0; step < 50000; step++) {
+        waiter *w = all[random_below(&seed, MODEL_SIZE)];
+        int place = model_find(model, count, w);
+        waitqueue_lock(&queue);
+        if (step % 1000 == 999) {
+            waiter *taken = waitqueue_take_all(&queue);
+            for (int i = 0; i < count; i++) {
+                CHECK(taken == model[i] && !waitqueue_has(&queue, taken), "taken: place %d", i);
+                taken = taken->next;
+            }
+            CHECK(taken == NULL, "more than there were");
+            count = 0;
+        }
+        else if (place >= 0) {
+            waitqueue_remove(&queue, w);
+            CHECK(!waitqueue_has(&queue, w), "still there");
+            memmove(&model[place], &model[place + 1], (size_t)(count - place - 1) * sizeof(model[0]));
+            count--;
+        }
+        else if (step % 3 == 0) {
+            waitqueue_add_first(&queue, w);
+            memmove(&model[1], &model[0], (size_t)count * sizeof(model[0]));
+            model[0] = w;
+            count++;
+        }
+        else {
+            waitqueue_add(&queue, w);
+            model[count++] = w;
+        }
+        check_against_model(&queue, model, count);
+        waitqueue_unlock(&queue);
+    }
+    waitqueue_lock(&queue);
+    waitqueue_take_all(&queue);
+    waitqueue_unlock(&queue);
+    for (int i = 0; i < MODEL_SIZE; i++) {
+        waiter_end(all[i]);
+    }
+}
+
+/* Many threads in one queue: what is granted is received once, with its outcome. */
+
+#define QUEUE_THREADS 12
+
+typedef struct {
+    waitqueue queue;
+    _Atomic bool stop;
+    _Atomic uint32_t at_work;
+    _Atomic int64_t received;
+    _Atomic int64_t received_sum;
+    int64_t granted;
+    int64_t granted_sum;
+    waiter *_Atomic seen[QUEUE_THREADS]; /* waiters of waits that are, or may be, over */
+    _Atomic uint32_t next_index;
+} crowd;
+
+/* Waits in the queue as a primitive does. Returns whether it was granted. */
+static bool
+wait_in_crowd(crowd *self, waiter *w, int64_t deadline)
+{
+    waitqueue_lock(&self->queue);
+    waitqueue_add(&self->queue, w);
+    waitqueue_unlock(&self->queue);
+    int64_t lost = lost_deadline();
+    bool left = false;
+    while (atomic_load(&w->state) != WAITER_GRANTED && !left) {
+        if (parker_park(&w->parker, deadline) != PARK_TIMED_OUT) {
+            continue;
+        }
+        CHECK(park_now() < lost, "a grant was lost");
+        waitqueue_lock(&self->queue);
+        left = waitqueue_has(&self->queue, w);
+        if (left) {
+            waitqueue_remove(&self->queue, w);
+        }
+        waitqueue_unlock(&self->queue);
+        deadline = lost; /* not left: the grant is on its way */
+    }
+    return !left;
+}
+
+static void *
+be_in_crowd(void *argument)
+{
+    crowd *self = argument;
+    uint32_t index = atomic_fetch_add(&self->next_index, 1) % QUEUE_THREADS;
+    uint32_t seed = 100 + index;
+    while (!atomic_load(&self->stop)) {
+        waiter *w = waiter_begin();
+        CHECK(w != NULL, "no memory");
+        atomic_store(&self->seen[index], w);
+        CHECK(atomic_load(&w->state) == WAITER_WAITING && waiter_innermost() == w, "not as new");
+        int64_t deadline = index % 3 == 0 ? park_now() + random_below(&seed, 200000) : lost_deadline();
+        if (wait_in_crowd(self, w, deadline)) {
+            atomic_fetch_add(&self->received, 1);
+            atomic_fetch_add(&self->received_sum, w->outcome);
+        }
+        waiter_end(w);
+    }
+    atomic_fetch_sub(&self->at_work, 1);
+    return NULL;
+}
+
+/* Grants to one waiter, or to all, until the crowd has gone home. */
+static void
+serve_crowd(crowd *self, int64_t stress_time)
+{
+    uint32_t seed = 9;
+    int outcome = 1;
+    int64_t end = park_now() + stress_time;
+    int64_t lost = end + LOST_AFTER;
+    while (atomic_load(&self->at_work) > 0) {
+        if (park_now() >= end) {
+            atomic_store(&self->stop, true);
+        }
+        CHECK(park_now() < lost, "the crowd does not go home");
+        waitqueue_lock(&self->queue);
+        if (random_below(&seed, 8) == 0 || atomic_load(&self->stop)) {
+            size_t count = waitqueue_count(&self->queue);
+            waiter *first = waitqueue_take_all(&self->queue);
+            waitqueue_unlock(&self->queue);
+            waiters_grant(first, outcome);
+            self->granted += (int64_t)count;
+            self->granted_sum += (int64_t)count * outcome;
+        }
+        else {
+            waiter *w = waitqueue_first(&self->queue);
+            if (w != NULL) {
+                waitqueue_remove(&self->queue, w);
+                waiter_grant(w, outcome);
+                self->granted++;
+                self->granted_sum += outcome;
+            }
+            waitqueue_unlock(&self->queue);
+        }
+        outcome = outcome % 1000 + 1;
+        sched_yield();
+    }
+}
+
+static void
+check_crowd(crowd *self)
+{
+    CHECK(self->granted > 0, "nobody came");
+    CHECK(self->granted == self->received, "%lld granted, %lld received", (long long)self->granted,
+          (long long)self->received);
+    CHECK(self->granted_sum == self->received_sum, "the outcomes");
+    CHECK(waitqueue_first(&self->queue) == NULL, "the queue is not empty");
+}
+
+static void
+run_crowd(void *(*pest)(void *))
+{
+    crowd self = {.at_work = QUEUE_THREADS};
+    pthread_t threads[QUEUE_THREADS], pest_thread;
+    for (int i = 0; i < QUEUE_THREADS; i++) {
+        threads[i] = start(be_in_crowd, &self);
+    }
+    if (pest != NULL) {
+        pest_thread = start(pest, &self);
+    }
+    serve_crowd(&self, STRESS_TIME);
+    for (int i = 0; i < QUEUE_THREADS; i++) {
+        join(threads[i]);
+    }
+    if (pest != NULL) {
+        join(pest_thread);
+    }
+    check_crowd(&self);
+}
+
+SCENARIO(many_threads_in_one_queue)
+{
+    run_crowd(NULL);
+}
+
+/* Unparks waiters that somebody had once: their wait may be over, they may be in another, of another thread. */
+static void *
+unpark_late(void *argument)
+{
+    crowd *self = argument;
+    uint32_t seed = 13;
+    while (atomic_load(&self->at_work) > 0) {
+        waiter *w = atomic_load(&self->seen[random_below(&seed, QUEUE_THREADS)]);
+        if (w != NULL) {
+            spend(random_below(&seed, 500));
+            parker_unpark(&w->parker);
+        }
+        sched_yield();
+    }
+    return NULL;
+}
+
+SCENARIO(late_unparks_do_no_harm)
+{
+    run_crowd(unpark_late);
+}
+
+/* Threads that come and go leave their waiters to others. */
+
+#define GENERATIONS 100
+#define NESTED 4
+
+typedef struct {
+    waiter *waiters[NESTED];
+} waits_of_thread;
+
+static void *
+wait_nested(void *argument)
+{
+    waits_of_thread *mine = argument;
+    for (int i = 0; i < NESTED; i++) {
+        mine->waiters[i] = waiter_begin();
+        CHECK(waiter_innermost() == mine->waiters[i], "not the innermost");
+        CHECK(parker_park(&mine->waiters[i]->parker, 0) == PARK_TIMED_OUT, "a new wait has a token");
+    }
+    for (int i = NESTED - 1; i >= 0; i--) {
+        CHECK(waiter_innermost() == mine->waiters[i], "not the innermost");
+        /* Left over: the next wait must not find it. */
+        parker_unpark(&mine->waiters[i]->parker);
+        waiter_end(mine->waiters[i]);
+    }
+    CHECK(waiter_innermost() == NULL, "a wait is left");
+    return NULL;
+}
+
+SCENARIO(waiters_of_ended_threads_are_used_again)
+{
+    waiter *known[NESTED];
+    for (int generation = 0; generation < GENERATIONS; generation++) {
+        waits_of_thread waits;
+        join(start(wait_nested, &waits));
+        if (generation == 0) {
+            memcpy(known, waits.waiters, sizeof(known));
+            continue;
+        }
+        for (int i = 0; i < NESTED; i++) {
+            CHECK(model_find(known, NESTED, waits.waiters[i]) >= 0, "thread %d got a new waiter", generation);
+        }
+    }
+}
+
+SCENARIO(waits_end_in_any_order)
+{
+    waiter *outer = waiter_begin();
+    waiter *inner = waiter_begin();
+    waiter_end(outer);
+    CHECK(waiter_innermost() == inner, "the inner wait is not the innermost");
+    waiter_end(inner);
+    CHECK(waiter_innermost() == NULL, "a wait is left");
+}
+
+/* Fork. */
+
+/* Waits for the child to end well. */
+static void
+check_child(pid_t child)
+{
+    CHECK(child > 0, "fork: %s", strerror(errno));
+    int status;
+    int64_t lost = lost_deadline();
+    pid_t ended;
+    while ((ended = waitpid(child, &status, WNOHANG)) == 0) {
+        if (park_now() >= lost) {
+            kill(child, SIGKILL);
+            CHECK(false, "the child hangs");
+        }
+        sleep_for(MILLISECOND);
+    }
+    CHECK(ended == child && WIFEXITED(status) && WEXITSTATUS(status) == 0, "the child ended with status %x", status);
+}
+
+typedef struct {
+    crowd *crowd;
+    _Atomic uint32_t waiting;
+} fork_scene;
+
+static void *
+wait_over_fork(void *argument)
+{
+    fork_scene *scene = argument;
+    waiter *w = waiter_begin();
+    atomic_fetch_add(&scene->waiting, 1);
+    CHECK(wait_in_crowd(scene->crowd, w, lost_deadline()) && w->outcome == 77, "not granted");
+    waiter_end(w);
+    return NULL;
+}
+
+/* In the child: of the queue, the forking thread's own waits are left, in their order, and the queue works. */
+static void
+check_in_child(waitqueue *queue, waitqueue *others_only, waiter *earlier, waiter *later)
+{
+    waitqueue_lock(queue);
+    CHECK(waitqueue_count(queue) == 2, "%zu waiters", waitqueue_count(queue));
+    CHECK(waitqueue_first(queue) == earlier && earlier->next == later && later->next == earlier, "their order");
+    CHECK(waitqueue_has(queue, earlier) && waitqueue_has(queue, later), "they do not know their queue");
+    waiter *newer = waiter_begin();
+    waitqueue_add(queue, newer);
+    CHECK(waitqueue_count(queue) == 3, "a new one");
+    waitqueue_remove(queue, earlier);
+    waitqueue_unlock(queue);
+    waiter_grant(earlier, 5);
+    CHECK(parker_park(&earlier->parker, lost_deadline()) == PARK_UNPARKED && earlier->outcome == 5, "a grant");
+    CHECK(parker_park(&newer->parker, park_now() + MILLISECOND) != PARK_UNPARKED, "an early wake");
+    waitqueue_lock(queue);
+    CHECK(waitqueue_take_all(queue) == later && later->next == newer, "the rest");
+    waitqueue_unlock(queue);
+    waitqueue_lock(others_only);
+    CHECK(waitqueue_first(others_only) == NULL, "a thread that is gone still waits");
+    waitqueue_add(others_only, newer);
+    waitqueue_unlock(others_only);
+    waitqueue_lock(others_only);
+    CHECK(waitqueue_first(others_only) == newer && waitqueue_count(others_only) == 1, "a wait after the fork");
+    waitqueue_remove(others_only, newer);
+    waitqueue_unlock(others_only);
+    waiter_end(newer);
+    waiter_end(later);
+    waiter_end(earlier);
+    CHECK(waiter_innermost() == NULL, "a wait is left");
+}
+
+static void
+wait_for_count(crowd *self, size_t wanted)
+{
+    int64_t lost = lost_deadline();
+    for (size_t count = 0; count != wanted;) {
+        CHECK(park_now() < lost, "%zu waiters, not %zu", count, wanted);
+        sched_yield();
+        waitqueue_lock(&self->queue);
+        count = waitqueue_count(&self->queue);
+        waitqueue_unlock(&self->queue);
+    }
+}
+
+#define FORK_THREADS 3
+
+static void
+start_waiting(crowd *self, fork_scene *scene, pthread_t *threads)
+{
+    scene->crowd = self;
+    for (int i = 0; i < FORK_THREADS; i++) {
+        threads[i] = start(wait_over_fork, scene);
+    }
+}
+
+static void
+grant_to_all(crowd *self)
+{
+    waitqueue_lock(&self->queue);
+    waiter *first = waitqueue_take_all(&self->queue);
+    waitqueue_unlock(&self->queue);
+    waiters_grant(first, 77);
+}
+
+static void *
+fork_amid_waits(void *ignored)
+{
+    (void)ignored;
+    crowd mixed = {.at_work = 0}, others_only = {.at_work = 0};
+    fork_scene mixed_scene = {.waiting = 0}, others_scene = {.waiting = 0};
+    pthread_t before[FORK_THREADS], after[FORK_THREADS], others[FORK_THREADS];
+    waiter *earlier = waiter_begin();
+    start_waiting(&others_only, &others_scene, others);
+    start_waiting(&mixed, &mixed_scene, before);
+    wait_for_count(&others_only, FORK_THREADS);
+    wait_for_count(&mixed, FORK_THREADS);
+    waitqueue_lock(&mixed.queue);
+    waitqueue_add(&mixed.queue, earlier);
+    waitqueue_unlock(&mixed.queue);
+    waiter *later = waiter_begin();
+    waitqueue_lock(&mixed.queue);
+    waitqueue_add(&mixed.queue, later);
+    waitqueue_unlock(&mixed.queue);
+    start_waiting(&mixed, &mixed_scene, after);
+    wait_for_count(&mixed, 2 * FORK_THREADS + 2);
+
+    pid_t child = fork();
+    if (child == 0) {
+        pid_t grandchild = fork();
+        if (grandchild != 0) {
+            check_child(grandchild);
+        }
+        check_in_child(&mixed.queue, &others_only.queue, earlier, later);
+        _exit(0);
+    }
+    check_child(child);
+
+    wait_for_count(&mixed, 2 * FORK_THREADS + 2);
+    grant_to_all(&others_only);
+    grant_to_all(&mixed);
+    CHECK(atomic_load(&earlier->state) == WAITER_GRANTED && atomic_load(&later->state) == WAITER_GRANTED, "our own");
+    for (int i = 0; i < FORK_THREADS; i++) {
+        join(before[i]);
+        join(after[i]);
+        join(others[i]);
+    }
+    waiter_end(later);
+    waiter_end(earlier);
+    return NULL;
+}
+
+SCENARIO(fork_keeps_the_forking_threads_own_waits)
+{
+    fork_amid_waits(NULL);
+}
+
+SCENARIO(fork_in_another_thread_keeps_its_own_waits)
+{
+    join(start(fork_amid_waits, NULL));
+}
+
+static void *
+wait_and_end(void *argument)
+{
+    waits_of_thread mine;
+    _Atomic bool *stop = argument;
+    while (!atomic_load(stop)) {
+        join(start(wait_nested, &mine));
+    }
+    return NULL;
+}
+
+/* Threads that end hand their waiters over while the process forks: the child finds them unlocked. */
+SCENARIO(fork_while_threads_end)
+{
+    _Atomic bool stop = false;
+    pthread_t thread = start(wait_and_end, &stop);
+    for (int i = 0; i < 30; i++) {
+        pid_t child = fork();
+        if (child == 0) {
+            waits_of_thread mine;
+            wait_nested(&mine);
+            _exit(0);
+        }
+        check_child(child);
+    }
+    atomic_store(&stop, true);
+    join(thread);
+}
+
+typedef struct {
+    const char *name;
+    void (*run)(void);
+} scenario;
+
+#define ENTRY(name) {#name, name}
+
+static const scenario scenarios[] = {
+    ENTRY(token_before_park_is_kept),
+    ENTRY(two_tokens_count_once),
+    ENTRY(reset_throws_the_token_away),
+    ENTRY(token_is_taken_even_after_the_deadline),
+    ENTRY(ping_pong_loses_no_wake),
+    ENTRY(unpark_racing_park_is_never_lost),
+    ENTRY(unpark_racing_the_deadline_is_kept),
+    ENTRY(clock_is_the_monotonic_one),
+    ENTRY(timeout_is_never_early),
+    ENTRY(past_deadline_returns_at_once),
+    ENTRY(far_deadline_is_no_error),
+    ENTRY(wakes_do_not_put_the_deadline_off),
+    ENTRY(signal_interrupts_the_main_thread),
+    ENTRY(signal_interrupts_another_thread),
+    ENTRY(signals_lose_no_wake),
+    ENTRY(guard_excludes_and_word_counts),
+    ENTRY(queue_is_a_fifo),
+    ENTRY(many_threads_in_one_queue),
+    ENTRY(late_unparks_do_no_harm),
+    ENTRY(waiters_of_ended_threads_are_used_again),
+    ENTRY(waits_end_in_any_order),
+    ENTRY(fork_keeps_the_forking_threads_own_waits),
+    ENTRY(fork_in_another_thread_keeps_its_own_waits),
+    ENTRY(fork_while_threads_end),
+};
+
+int
+main(int count, char **names)
+{
+    int error = waiter_setup();
+    CHECK(error == 0, "waiter_setup: %s", strerror(error));
+    CHECK(waiter_setup() == 0, "the second waiter_setup");
+    for (size_t i = 0; count == 2 && i < sizeof(scenarios) / sizeof(scenarios[0]); i++) {
+        if (strcmp(names[1], scenarios[i].name) == 0) {
+            scenarios[i].run();
+            printf("%s: ok (%s)\n", names[1], PARK_BACKEND);
+            return 0;
+        }
+    }
+    fprintf(stderr, "usage: park_test SCENARIO\n");
+    return 2;
+}

@@ -1,0 +1,97 @@
+"""The parking layer without Python: park/park_test.c, for each backend and each sanitizer, one scenario a test."""
+
+import os
+import platform
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+import sysconfig
+from pathlib import Path
+
+import pytest
+
+Result = subprocess.CompletedProcess[str]
+
+TESTS = Path(__file__).parent / "park"
+SOURCE = Path(__file__).parent.parent / "src"
+PROGRAM = TESTS / "park_test.c"
+
+BACKENDS = ["futex", "pthread"] if sys.platform == "linux" else ["pthread"]
+SANITIZERS = {"plain": "", "tsan": "thread", "asan": "address,undefined"}
+SCENARIOS = re.findall(r"^SCENARIO\((\w+)\)$", PROGRAM.read_text(), re.MULTILINE)
+
+ENVIRONMENT = {
+    "TSAN_OPTIONS": "halt_on_error=1:die_after_fork=0",
+    "ASAN_OPTIONS": "detect_leaks=0",  # a waiter's memory is never given back
+    "UBSAN_OPTIONS": "halt_on_error=1:print_stacktrace=1",
+}
+# Seconds. A scenario takes less than one.
+TIMEOUT = 120
+
+
+def find_compiler() -> list[str]:
+    """The compiler that this Python was built with, or cc."""
+    for command in (os.environ.get("CC"), sysconfig.get_config_var("CC"), "cc"):
+        words = shlex.split(command or "")
+        if words and shutil.which(words[0]):
+            # The options after it are this Python's own.
+            return words[:1]
+    pytest.skip("no C compiler: install gcc or clang")
+
+
+def compile_program(target: Path, sources: list[str], backend: str, sanitizers: str) -> Result:
+    command = [
+        *find_compiler(),
+        *("-std=c11", "-O1", "-g", "-Wall", "-Wextra", "-Werror", "-pthread"),
+        *("-DPARK_FREE_THREADED=1", f"-DPARK_BACKEND_{backend.upper()}=1", f"-I{SOURCE}"),
+        *([f"-fsanitize={sanitizers}", "-fno-omit-frame-pointer"] if sanitizers else []),
+        *sources,
+        *("-o", str(target)),
+    ]
+    return subprocess.run(command, capture_output=True, text=True, timeout=TIMEOUT, check=False)
+
+
+def run_program(program: Path, *arguments: str) -> Result:
+    """Runs it; once more without address space randomisation where that is what a sanitizer stumbles over."""
+    command = [str(program), *arguments]
+    environment = os.environ | ENVIRONMENT
+    result = subprocess.run(command, capture_output=True, text=True, timeout=TIMEOUT, env=environment, check=False)
+    if "unexpected memory mapping" in result.stderr or "failed to intercept" in result.stderr:
+        setarch = shutil.which("setarch")
+        if setarch is None:
+            pytest.skip("the sanitizer needs an address space that is not randomised: install setarch")
+        command = [setarch, platform.machine(), "-R", *command]
+        result = subprocess.run(command, capture_output=True, text=True, timeout=TIMEOUT, env=environment, check=False)
+        if result.returncode != 0 and "setarch" in result.stderr:
+            pytest.skip(f"the sanitizer needs an address space that is not randomised: {result.stderr.strip()}")
+    return result
+
+
+@pytest.fixture(scope="module", params=[(b, s) for b in BACKENDS for s in SANITIZERS], ids="-".join)
+def program(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    backend, sanitizer = request.param
+    folder = tmp_path_factory.mktemp(f"park_{backend}_{sanitizer}")
+    sanitizers = SANITIZERS[sanitizer]
+    if sanitizers:
+        trivial = folder / "trivial.c"
+        trivial.write_text("int main(void) { return 0; }\n")
+        compiled = compile_program(folder / "trivial", [str(trivial)], backend, sanitizers)
+        if compiled.returncode != 0:
+            pytest.skip(f"the compiler has no -fsanitize={sanitizers}: {compiled.stderr.strip()}")
+        run = run_program(folder / "trivial")
+        if run.returncode != 0:
+            pytest.skip(f"-fsanitize={sanitizers} does not run here: {run.stderr.strip()}")
+    target = folder / "park_test"
+    sources = [str(PROGRAM), *sorted(str(path) for path in (SOURCE / "park").glob("*.c"))]
+    compiled = compile_program(target, sources, backend, sanitizers)
+    assert compiled.returncode == 0, compiled.stderr
+    return target
+
+
+@pytest.mark.timeout(2 * TIMEOUT + 60)
+@pytest.mark.parametrize("scenario", SCENARIOS)
+def test_parking(program: Path, scenario: str) -> None:
+    result = run_program(program, scenario)
+    assert result.returncode == 0, f"{scenario} ended with {result.returncode}\n{result.stdout}{result.stderr}"
