@@ -64,14 +64,6 @@ PyDict_GetItemRef(PyObject *dict, PyObject *key, PyObject **value)
 #define Py_BEGIN_CRITICAL_SECTION(object) {
 #define Py_END_CRITICAL_SECTION() }
 
-/* 3.13 brought lookups that return a reference of the caller's own. */
-static inline int
-PyDict_GetItemRef(PyObject *dict, PyObject *key, PyObject **value)
-{
-    *value = Py_XNewRef(PyDict_GetItemWithError(dict, key));
-    return *value != NULL ? 1 : PyErr_Occurred() ? -1 : 0;
-}
-
 /* Whether an interpreter may have threads: from 3.13 on, `_thread` can be asked without starting one. */
 static inline bool
 interpreter_allows_threads(void)
