@@ -81,7 +81,7 @@ static PyObject *
 handle_object_join(PyObject *self, PyObject *const *args, Py_ssize_t count)
 {
     int64_t deadline;
-    if (deadline_from_timeout(count == 0 ? Py_None : args[0], &deadline) < 0 ||
+    if (deadline_from_total_timeout(count == 0 ? Py_None : args[0], &deadline) < 0 ||
         handle_join(((handle_object *)self)->handle, deadline) < 0) {
         return NULL;
     }
@@ -867,7 +867,7 @@ thread_join(PyObject *object, PyObject *const *args, Py_ssize_t count, PyObject 
                         started ? "cannot join current thread" : "cannot join thread before it is started");
         return NULL;
     }
-    if (timeout != NULL && deadline_from_timeout(timeout, &deadline) < 0) {
+    if (timeout != NULL && deadline_from_total_timeout(timeout, &deadline) < 0) {
         return NULL;
     }
     thread_handle *handle = thread_get_handle(self);
