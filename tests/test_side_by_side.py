@@ -233,6 +233,8 @@ def test_asynchronous_exceptions_reach_our_threads() -> None:
 
 @pytest.mark.parametrize("threads", ["cthreading", "threading", "both"])
 def test_exit_waits_for_the_threads_of_both(threads: str) -> None:
+    if threads != "cthreading" and sys.version_info[:3] in ((3, 12, 0), (3, 12, 1)):
+        pytest.skip("there, the standard library starts no threads while the interpreter waits for threads")
     run_python(
         """
         import sys, time

@@ -237,6 +237,9 @@ def test_many_joiners_all_come_back(module: ModuleType) -> None:
 
 
 def test_join_is_interrupted_by_a_signal_and_can_be_repeated(module: ModuleType) -> None:
+    if module is threading and sys.version_info < (3, 13):
+        pytest.skip("there, the standard library takes the thread for ended")
+
     class Interrupt(Exception):
         pass
 

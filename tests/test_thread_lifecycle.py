@@ -407,20 +407,16 @@ SUBINTERPRETER = """
 import sys
 try:
     import _interpreters as interpreters
-    def run(code):
-        id = interpreters.create(*sys.argv[1:2])
-        error = interpreters.exec(id, code)
-        interpreters.destroy(id)
-        assert error is None, error
+    create = lambda: interpreters.create(sys.argv[1])
 except ImportError:
-    try:
-        import _xxsubinterpreters as interpreters
-    except ImportError:
-        import _interpreters as interpreters
-    def run(code):
-        id = interpreters.create()
-        interpreters.run_string(id, code)
-        interpreters.destroy(id)
+    import _xxsubinterpreters as interpreters
+    create = lambda: interpreters.create(isolated=False)
+
+def run(code):
+    id = create()
+    error = interpreters.run_string(id, code)
+    assert error is None, error
+    interpreters.destroy(id)
 """
 
 

@@ -3,7 +3,8 @@
  * At its end the interpreter calls `_shutdown` of whatever `threading` is in sys.modules. The standard library's is
  * replaced by ours, which calls it: so both modules' threads are waited for, whichever module that is. A thread that is
  * being started is not known to the interpreter before it has a thread state; the last atexit callback, and from then
- * on every start, waits for that. */
+ * on every start, waits for that. So does every start in a subinterpreter: it may be left without a thread state, and
+ * destroyed, at any time. */
 #include "shutdown.h"
 
 #include "registry.h"
@@ -31,7 +32,7 @@ shutdown_check_start(module_state *state)
 void
 shutdown_after_start(module_state *state, thread_handle *handle)
 {
-    if (state->closed == Py_True) {
+    if (state->closed == Py_True || PyInterpreterState_Get() != PyInterpreterState_Main()) {
         handle_wait_for_birth(handle);
     }
 }
@@ -65,22 +66,29 @@ PyDoc_STRVAR(shutdown_doc,
              "_shutdown($module, /)\n--\n\n"
              "Wait for all threads that are not daemons, cthreading's and threading's, at the interpreter's end.");
 
-static PyObject *
-shutdown(PyObject *module, PyObject *Py_UNUSED(ignored))
+static int
+join_both(module_state *state)
 {
-    module_state *state = module_get_state(module);
     PyObject *done = PyObject_CallNoArgs(state->stdlib_shutdown);
     if (done == NULL) {
-        return NULL;
+        return -1;
     }
     Py_DECREF(done);
     int joined;
     while ((joined = handle_join_all()) > 0) {
         if (join_theirs(state) < 0) {
-            return NULL;
+            return -1;
         }
     }
-    if (joined < 0) {
+    return joined;
+}
+
+static PyObject *
+shutdown(PyObject *module, PyObject *Py_UNUSED(ignored))
+{
+    module_state *state = module_get_state(module);
+    if (join_both(state) < 0) {
+        Py_XSETREF(state->closed, Py_NewRef(Py_None));
         return NULL;
     }
     Py_RETURN_NONE;
@@ -91,7 +99,9 @@ static PyObject *
 end_main_thread(PyObject *module, PyObject *Py_UNUSED(ignored))
 {
     module_state *state = module_get_state(module);
-    if (!thread_check(state, state->main_thread)) {
+    if (!thread_check(state, state->main_thread) ||
+        state->main_thread == PyDict_GetItemString(state->stdlib, "_main_thread")) {
+        /* A thread that forked is the main thread of both modules: the standard library sees to it. */
         Py_RETURN_NONE;
     }
     thread_handle *handle = thread_get_handle((thread_object *)state->main_thread);
@@ -114,10 +124,12 @@ static PyObject *
 close_down(PyObject *module, PyObject *Py_UNUSED(ignored))
 {
     module_state *state = module_get_state(module);
+    bool interrupted = state->closed == Py_None;
     Py_XSETREF(state->closed, Py_NewRef(Py_True));
+    (void)interrupted;
 #if PY_VERSION_HEX >= 0x030F0000
     /* The running Python waits for threads that atexit callbacks have started. */
-    if (handle_join_all() < 0) {
+    if (!interrupted && handle_join_all() < 0) {
         return NULL;
     }
 #endif

@@ -8,7 +8,7 @@
 /* Returns -1 with an exception set if this interpreter starts no threads (any more). */
 int shutdown_check_start(module_state *state);
 
-/* To be called after a start: late in the interpreter's life, waits until it knows of the new thread. */
+/* To be called after a start: where the interpreter may go soon, waits until it knows of the new thread. */
 void shutdown_after_start(module_state *state, thread_handle *handle);
 
 #endif
