@@ -174,11 +174,11 @@ UNCONTENDED = [
     Uncontended("local: set attribute", "data = threading.local()", "data.value = 1"),
     Uncontended("Lock()", "make = threading.Lock", "make()", "make()"),
     Uncontended("RLock()", "make = threading.RLock", "make()", "make()"),
-    Uncontended("Condition()", "make = threading.Condition", "make()", "make()"),
+    Uncontended("Condition()", "make = threading.Condition", "make()", "make(); make()"),
     Uncontended("Semaphore()", "make = threading.Semaphore", "make()", "make()"),
     Uncontended("BoundedSemaphore()", "make = threading.BoundedSemaphore", "make()", "make()"),
     Uncontended("Event()", "make = threading.Event", "make()", "make()"),
-    Uncontended("Barrier(2)", "make = threading.Barrier", "make(2)", "make()"),
+    Uncontended("Barrier(2)", "make = threading.Barrier", "make(2)", "make(2)"),
     Uncontended("local()", "make = threading.local", "make()", "make()"),
 ]
 

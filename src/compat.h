@@ -81,4 +81,28 @@ interpreter_allows_threads(void)
 #define object_set_attribute(self, name, value, dict) \
     _PyObject_GenericSetAttrWithDict((PyObject *)(self), (name), (value), (dict))
 
+/* The calling thread's ident, as threading.get_ident gives it: pthread_self. glibc's returns the thread pointer on x86-64,
+ * which is a register; elsewhere on Linux the compiler knows at least that asking twice in a function gives the same. */
+#if defined(__x86_64__) && defined(__GLIBC__) && defined(__has_builtin)
+#if __has_builtin(__builtin_thread_pointer)
+#define THREAD_IDENT_IS_THREAD_POINTER 1
+#endif
+#endif
+#ifdef THREAD_IDENT_IS_THREAD_POINTER
+static inline unsigned long
+thread_ident(void)
+{
+    return (unsigned long)__builtin_thread_pointer();
+}
+#elif defined(__linux__)
+#include <pthread.h>
+static inline unsigned long
+thread_ident(void)
+{
+    return (unsigned long)pthread_self();
+}
+#else
+#define thread_ident PyThread_get_thread_ident
+#endif
+
 #endif

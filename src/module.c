@@ -51,11 +51,19 @@ count_names(const char *const *names)
     return count;
 }
 
+static inline bool
+keyword_is(PyObject *keyword, const char *name)
+{
+    size_t length = strlen(name);
+    return PyUnicode_GET_LENGTH(keyword) == (Py_ssize_t)length && PyUnicode_KIND(keyword) == PyUnicode_1BYTE_KIND &&
+           memcmp(PyUnicode_1BYTE_DATA(keyword), name, length) == 0;
+}
+
 static int
 place_keyword(const char *function, const char *const *names, PyObject *keyword, PyObject *value, PyObject **values)
 {
     for (Py_ssize_t i = 0; names[i] != NULL; i++) {
-        if (PyUnicode_CompareWithASCIIString(keyword, names[i]) == 0) {
+        if (keyword_is(keyword, names[i])) {
             if (values[i] != NULL) {
                 PyErr_Format(PyExc_TypeError, "%s() got multiple values for argument '%s'", function, names[i]);
                 return -1;
@@ -143,6 +151,23 @@ done:
     return result;
 }
 
+PyObject *
+whole_number(PyObject *number)
+{
+    if (PyIndex_Check(number)) {
+        return PyNumber_Index(number);
+    }
+    PyObject *whole = PyNumber_Long(number);
+    int equal = whole == NULL ? 0 : PyObject_RichCompareBool(whole, number, Py_EQ);
+    if (equal == 0) {
+        PyErr_Format(PyExc_TypeError, "'%.200s' object cannot be interpreted as an integer", Py_TYPE(number)->tp_name);
+    }
+    if (equal <= 0) {
+        Py_CLEAR(whole);
+    }
+    return whole;
+}
+
 int
 warn_deprecated(const char *message)
 {
@@ -163,6 +188,10 @@ static int
 state_exec(PyObject *module)
 {
     module_state *state = module_get_state(module);
+    if (thread_ident() != PyThread_get_thread_ident()) {
+        PyErr_SetString(PyExc_ImportError, "this build of cthreading cannot tell threads apart on this system");
+        return -1;
+    }
     int error = waiter_setup();
     if (error != 0) {
         errno = error;

@@ -84,6 +84,9 @@ int unpack_tuple_and_dict(const char *function, const char *const *names, PyObje
 /* Calls a type as type.__call__ does: for a tp_vectorcall that finds __new__ or __init__ replaced, or odd arguments. */
 PyObject *construct_slow(PyObject *type, PyObject *const *args, size_t flags, PyObject *keywords);
 
+/* Returns the number, which need not be an int but must be whole, as an int: a new reference, or NULL with TypeError. */
+PyObject *whole_number(PyObject *number);
+
 /* Issues a DeprecationWarning that names the caller's line. Returns -1 if that raised. */
 int warn_deprecated(const char *message);
 

@@ -16,7 +16,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import cthreading
 
@@ -75,7 +75,7 @@ class Crew:
             if self.errors:
                 raise self.errors.pop(0)
 
-    def __enter__(self) -> Crew:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, kind: object, *_: object) -> None:
@@ -102,11 +102,13 @@ class Outcome:
 
 
 def child_environment() -> dict[str, str]:
-    """The environment in which a child imports the same cthreading as this process, wherever it lies."""
+    """The environment in which a child imports the same cthreading, wherever it lies, and these helpers."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
+    places = [str(Path(__file__).resolve().parent)]
     place = str(Path(cthreading.__file__).resolve().parent.parent)
     if place not in site.getsitepackages():
-        environment["PYTHONPATH"] = os.pathsep.join(filter(None, [place, environment.get("PYTHONPATH", "")]))
+        places.append(place)
+    environment["PYTHONPATH"] = os.pathsep.join([*places, *filter(None, [environment.get("PYTHONPATH")])])
     return environment
 
 
@@ -123,6 +125,7 @@ def run_python(
     try:
         done = subprocess.run(
             command,
+            check=False,
             stdin=subprocess.DEVNULL,
             capture_output=True,
             encoding="utf-8",

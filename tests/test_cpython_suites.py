@@ -131,7 +131,8 @@ def test_documentation_of_threading_local(case: unittest.TestCase) -> None:
     result = unittest.TestResult()
     case.run(result)
     assert result.testsRun == 1
-    assert not result.failures and not result.errors, result
+    assert not result.failures, result
+    assert not result.errors, result
 
 
 def test_they_run_on_cthreading() -> None:

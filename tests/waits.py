@@ -17,6 +17,8 @@ from helpers import PATIENCE, Crew, wait_until
 
 
 class Wait:
+    at_once = 3  # how many threads may be made to wait at once
+
     def __init__(self, module: ModuleType) -> None:
         self.module = module
 
@@ -52,6 +54,8 @@ class LockWait(Wait):
 
 class RLockWait(Wait):
     """The owner is a thread that releases when told to."""
+
+    at_once = 1
 
     def __init__(self, module: ModuleType) -> None:
         super().__init__(module)
@@ -157,6 +161,8 @@ class EventWait(Wait):
 
 
 class BarrierWait(Wait):
+    at_once = 1
+
     def __init__(self, module: ModuleType) -> None:
         super().__init__(module)
         self.barrier = module.Barrier(2)
@@ -188,6 +194,9 @@ class ForeignLock:
 
     def release(self) -> None:
         self._lock.release()
+
+    def locked(self) -> bool:
+        return self._lock.locked()
 
     def __enter__(self) -> bool:
         return self.acquire()

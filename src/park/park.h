@@ -23,12 +23,16 @@
 
 #ifdef PARK_BACKEND_FUTEX
 #define PARK_BACKEND "futex"
+/* A signal interrupts a futex wait, but for one that comes after the last look for signals and before the wait. */
+#define PARK_SLICE INT64_C(500000000)
 typedef struct {
     _Atomic uint32_t word;
 } parker;
 #else
 #include <pthread.h>
 #define PARK_BACKEND "pthread"
+/* No signal interrupts pthread_cond_wait. Short enough that Ctrl-C feels immediate, long enough to cost nothing. */
+#define PARK_SLICE INT64_C(10000000)
 typedef struct {
     pthread_mutex_t mutex;
     pthread_cond_t condition;
@@ -47,6 +51,11 @@ typedef enum {
 
 /* The monotonic clock that deadlines are told in, nanoseconds. */
 int64_t park_now(void);
+
+/* When to wake the calling thread, which is to sleep until the deadline: a signal may come without waking it. The thread
+ * that signals are delivered to, the main thread, sleeps in slices of PARK_SLICE, and takes the end of each for a
+ * possible interrupt; every other thread sleeps in one piece. */
+int64_t park_slice_end(int64_t deadline);
 
 /* Makes a parker without a token. Before any other call, once. Returns 0, or an errno value. */
 int parker_init(parker *self);

@@ -24,14 +24,6 @@ enum { EMPTY, PARKED, TOKEN };
 
 #define NANOSECONDS 1000000000
 
-int64_t
-park_now(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (int64_t)now.tv_sec * NANOSECONDS + now.tv_nsec;
-}
-
 int
 parker_init(parker *self)
 {
@@ -75,13 +67,14 @@ parker_park(parker *self, int64_t deadline)
         atomic_store(&self->word, EMPTY);
         return PARK_UNPARKED;
     }
-    int error = futex_wait(&self->word, deadline);
+    int64_t wake_at = park_slice_end(deadline);
+    int error = futex_wait(&self->word, wake_at);
     if (atomic_exchange(&self->word, EMPTY) == TOKEN) {
         return PARK_UNPARKED;
     }
     switch (error) {
     case ETIMEDOUT:
-        return PARK_TIMED_OUT;
+        return wake_at == deadline ? PARK_TIMED_OUT : PARK_INTERRUPTED;
     case EINTR:
         return PARK_INTERRUPTED;
     default:

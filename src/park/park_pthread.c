@@ -1,10 +1,8 @@
 /* Parking on a pthread mutex and condition variable: any POSIX system. See park.h.
  *
- * pthread_cond_wait does not return when a signal handler has run. So the thread that signals are delivered to, the
- * main thread, sleeps in slices of INTERRUPT_SLICE and reports each end of one as a possible interrupt; every other
- * thread sleeps in one piece. */
+ * pthread_cond_wait does not return when a signal handler has run: only the slices tell. */
 #ifndef _GNU_SOURCE
-#define _GNU_SOURCE /* syscall */
+#define _GNU_SOURCE /* pthread_condattr_setclock */
 #endif
 #include "park.h"
 
@@ -12,36 +10,8 @@
 
 #include <errno.h>
 #include <time.h>
-#include <unistd.h>
-#ifdef __linux__
-#include <sys/syscall.h>
-#endif
 
 #define NANOSECONDS 1000000000
-/* Short enough that Ctrl-C feels immediate, long enough to cost nothing. */
-#define INTERRUPT_SLICE (10 * 1000000)
-
-int64_t
-park_now(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (int64_t)now.tv_sec * NANOSECONDS + now.tv_nsec;
-}
-
-/* Whether the process's signals are delivered to this thread first. */
-static bool
-receives_signals(void)
-{
-#if defined(__linux__)
-    return syscall(SYS_gettid) == getpid();
-#elif defined(__APPLE__) || defined(__FreeBSD__) || defined(__OpenBSD__) || defined(__NetBSD__)
-    extern int pthread_main_np(void);
-    return pthread_main_np() != 0;
-#else
-    return true;
-#endif
-}
 
 int
 parker_init(parker *self)
@@ -110,13 +80,7 @@ condition_wait(parker *self, int64_t deadline)
 park_result
 parker_park(parker *self, int64_t deadline)
 {
-    int64_t wake_at = deadline;
-    if (receives_signals()) {
-        int64_t slice_end = park_now() + INTERRUPT_SLICE;
-        if (slice_end < deadline) {
-            wake_at = slice_end;
-        }
-    }
+    int64_t wake_at = park_slice_end(deadline);
     pthread_mutex_lock(&self->mutex);
     int error = 0;
     while (!self->token && error != ETIMEDOUT) {

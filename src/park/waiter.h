@@ -31,7 +31,7 @@ typedef struct waiter {
     _Atomic int state;               /* a waiter_state; GRANTED is the waker's last word, the rest is guarded */
     int outcome;                     /* the primitive's own, written by the waker before GRANTED */
     bool away;                       /* runs a signal handler: not to be relied on; guarded */
-    unsigned long thread;            /* the primitive's own: the waiting thread's ident */
+    unsigned long thread;            /* the waiting thread, as its interpreter calls it */
     int64_t since;                   /* when the wait began, or WAITER_SINCE_LATER */
     parker parker;
     struct waiter *outer; /* the same thread's next outer wait, or the next in a list of spare ones */

@@ -4,7 +4,7 @@
 void
 waitqueue_rebuild(waitqueue *self)
 {
-    self->last = NULL;
+    waitqueue_set_last(self, NULL);
     /* Innermost waits are the latest, so each goes in front of those found before. */
     for (waiter *w = waiter_innermost(); w != NULL; w = w->outer) {
         if (waitqueue_has(self, w)) {
@@ -17,12 +17,9 @@ size_t
 waitqueue_count(const waitqueue *self)
 {
     size_t count = 0;
-    if (self->last != NULL) {
-        const waiter *w = self->last;
-        do {
-            count++;
-            w = w->next;
-        } while (w != self->last);
+    const waiter *first = waitqueue_first(self);
+    for (const waiter *w = first; w != NULL; w = w->next == first ? NULL : w->next) {
+        count++;
     }
     return count;
 }
@@ -34,8 +31,8 @@ waitqueue_take_all(waitqueue *self)
     if (first == NULL) {
         return NULL;
     }
-    self->last->next = NULL;
-    self->last = NULL;
+    waitqueue_last(self)->next = NULL;
+    waitqueue_set_last(self, NULL);
     for (waiter *w = first; w != NULL; w = w->next) {
         atomic_store_explicit(&w->queue, NULL, memory_order_relaxed);
     }

@@ -12,18 +12,38 @@
 #include "waiter.h"
 
 typedef struct waitqueue {
-    waiter *last;        /* last->next is the first; NULL: empty */
-    uint32_t generation; /* in which it was last filled from empty */
+    waiter *_Atomic last; /* last->next is the first; NULL: empty */
+    uint32_t generation;  /* in which it was last filled from empty */
     guard guard;
 } waitqueue;
 
 void waitqueue_rebuild(waitqueue *self);
 
+static inline waiter *
+waitqueue_last(const waitqueue *self)
+{
+    return atomic_load_explicit(&self->last, memory_order_relaxed);
+}
+
+static inline void
+waitqueue_set_last(waitqueue *self, waiter *last)
+{
+    atomic_store_explicit(&self->last, last, memory_order_relaxed);
+}
+
+/* Whether nobody waits. Also without locking the queue, for those before whom every waiter joins it under another lock
+ * that the caller holds. */
+static inline bool
+waitqueue_is_empty(const waitqueue *self)
+{
+    return waitqueue_last(self) == NULL;
+}
+
 static inline void
 waitqueue_lock(waitqueue *self)
 {
     guard_lock(&self->guard);
-    if (self->last != NULL && self->generation != waiter_generation) {
+    if (!waitqueue_is_empty(self) && self->generation != waiter_generation) {
         waitqueue_rebuild(self);
     }
 }
@@ -37,7 +57,8 @@ waitqueue_unlock(waitqueue *self)
 static inline waiter *
 waitqueue_first(const waitqueue *self)
 {
-    return self->last == NULL ? NULL : self->last->next;
+    waiter *last = waitqueue_last(self);
+    return last == NULL ? NULL : last->next;
 }
 
 static inline bool
@@ -50,18 +71,18 @@ waitqueue_has(waitqueue *self, waiter *w)
 static inline void
 waitqueue_add(waitqueue *self, waiter *w)
 {
-    if (self->last == NULL) {
+    waiter *last = waitqueue_last(self);
+    if (last == NULL) {
         self->generation = waiter_generation;
         w->next = w->previous = w;
     }
     else {
-        waiter *first = self->last->next;
-        w->previous = self->last;
-        w->next = first;
-        self->last->next = w;
-        first->previous = w;
+        w->previous = last;
+        w->next = last->next;
+        last->next->previous = w;
+        last->next = w;
     }
-    self->last = w;
+    waitqueue_set_last(self, w);
     atomic_store_explicit(&w->queue, self, memory_order_relaxed);
 }
 
@@ -69,10 +90,10 @@ waitqueue_add(waitqueue *self, waiter *w)
 static inline void
 waitqueue_add_first(waitqueue *self, waiter *w)
 {
-    waiter *last = self->last;
+    waiter *last = waitqueue_last(self);
     waitqueue_add(self, w);
     if (last != NULL) {
-        self->last = last;
+        waitqueue_set_last(self, last);
     }
 }
 
@@ -81,13 +102,13 @@ static inline void
 waitqueue_remove(waitqueue *self, waiter *w)
 {
     if (w->next == w) {
-        self->last = NULL;
+        waitqueue_set_last(self, NULL);
     }
     else {
         w->previous->next = w->next;
         w->next->previous = w->previous;
-        if (self->last == w) {
-            self->last = w->previous;
+        if (waitqueue_last(self) == w) {
+            waitqueue_set_last(self, w->previous);
         }
     }
     atomic_store_explicit(&w->queue, NULL, memory_order_relaxed);

@@ -17,16 +17,71 @@
 
 typedef struct {
     OBJECT_HEAD
-    PyObject *action;
-    PyObject *timeout;
+    PyObject *action;  /* NULL: none */
+    PyObject *timeout; /* NULL: none */
     int64_t parties;
     int64_t count; /* who have arrived in this round */
-    int64_t round;
-    int state;
+    uint32_t round;
+    _Atomic int32_t state;
     unsigned long in_action; /* the ident of the thread that runs the action; 0: none does */
     waitqueue queue;
     waitqueue newcomers; /* who came while the action ran */
 } barrier_object;
+
+/* Ends the round: counts from zero again. The queue is locked. Returns who waited, for waiters_grant. */
+static waiter *
+end_round(barrier_object *self, int state)
+{
+    self->state = state;
+    self->count = 0;
+    self->round++;
+    return waitqueue_take_all(&self->queue);
+}
+
+/* Ends the round with everybody in it told that it is broken. */
+static void
+break_round(barrier_object *self, int state)
+{
+    waitqueue_lock(&self->queue);
+    waiter *waiters = end_round(self, state);
+    waitqueue_unlock(&self->queue);
+    waiters_grant(waiters, BROKEN);
+}
+
+/* Sets the number of parties. Returns 0, or -1 with an exception set. */
+static int
+set_parties(barrier_object *self, PyObject *value, void *Py_UNUSED(closure))
+{
+    PyObject *whole = value == NULL ? NULL : whole_number(value);
+    if (whole == NULL) {
+        if (value == NULL) {
+            PyErr_SetString(PyExc_AttributeError, "_parties");
+        }
+        return -1;
+    }
+    int64_t parties = PyLong_AsLongLong(whole);
+    Py_DECREF(whole);
+    if (parties == -1 && PyErr_Occurred()) {
+        return -1;
+    }
+    if (parties < 1) {
+#if PY_VERSION_HEX >= 0x030E0000
+        PyErr_SetString(PyExc_ValueError, "parties must be >= 1");
+#else
+        PyErr_SetString(PyExc_ValueError, "parties must be > 0");
+#endif
+        return -1;
+    }
+    self->parties = parties;
+    return 0;
+}
+
+/* A setter's work for `action` and `timeout`: None is kept as NULL. */
+static void
+set_object(PyObject **place, PyObject *value)
+{
+    Py_XSETREF(*place, Py_XNewRef(value == Py_None ? NULL : value));
+}
 
 static int
 barrier_init(PyObject *self, PyObject *args, PyObject *keywords)
@@ -40,22 +95,13 @@ barrier_init(PyObject *self, PyObject *args, PyObject *keywords)
         PyErr_SetString(PyExc_TypeError, "Barrier.__init__() missing 1 required positional argument: 'parties'");
         return -1;
     }
-    int64_t parties = PyLong_AsLongLong(values[0]);
-    if (parties == -1 && PyErr_Occurred()) {
-        return -1;
-    }
-    if (parties < 1) {
-#if PY_VERSION_HEX >= 0x030E0000
-        PyErr_SetString(PyExc_ValueError, "parties must be >= 1");
-#else
-        PyErr_SetString(PyExc_ValueError, "parties must be > 0");
-#endif
-        return -1;
-    }
     barrier_object *barrier = (barrier_object *)self;
-    barrier->parties = parties;
-    Py_XSETREF(barrier->action, Py_NewRef(values[1] == NULL ? Py_None : values[1]));
-    Py_XSETREF(barrier->timeout, Py_NewRef(values[2] == NULL ? Py_None : values[2]));
+    if (set_parties(barrier, values[0], NULL) < 0) {
+        return -1;
+    }
+    set_object(&barrier->action, values[1]);
+    set_object(&barrier->timeout, values[2]);
+    break_round(barrier, STATE_FILLING);
     return 0;
 }
 
@@ -71,8 +117,6 @@ barrier_vectorcall(PyObject *callable, PyObject *const *args, size_t flags, PyOb
             barrier_object *self = (barrier_object *)type->tp_alloc(type, 0);
             if (self != NULL) {
                 self->parties = parties;
-                self->action = Py_NewRef(Py_None);
-                self->timeout = Py_NewRef(Py_None);
             }
             return (PyObject *)self;
         }
@@ -114,26 +158,6 @@ raise_broken(barrier_object *self)
     return NULL;
 }
 
-/* Ends the round: counts from zero again. The queue is locked. Returns who waited, for waiters_grant. */
-static waiter *
-end_round(barrier_object *self, int state)
-{
-    self->state = state;
-    self->count = 0;
-    self->round++;
-    return waitqueue_take_all(&self->queue);
-}
-
-/* Ends the round with everybody in it told that it is broken. */
-static void
-break_round(barrier_object *self, int state)
-{
-    waitqueue_lock(&self->queue);
-    waiter *waiters = end_round(self, state);
-    waitqueue_unlock(&self->queue);
-    waiters_grant(waiters, BROKEN);
-}
-
 /* Calls the action. Returns 0, or -1 with an exception set. */
 static int
 call_action(PyObject *action)
@@ -152,11 +176,11 @@ trip(barrier_object *self)
     bool failed = false;
     bool broken = false;
     waiter *newcomers = NULL;
-    if (self->action != NULL && self->action != Py_None) {
+    if (self->action != NULL) {
         int64_t round = self->round;
         PyObject *action = Py_NewRef(self->action);
         self->count++;
-        self->in_action = PyThread_get_thread_ident();
+        self->in_action = thread_ident();
         waitqueue_unlock(&self->queue);
         failed = call_action(action) < 0;
         Py_DECREF(action);
@@ -188,7 +212,7 @@ trip(barrier_object *self)
 static int
 wait_for_action(barrier_object *self)
 {
-    bool own = self->in_action == PyThread_get_thread_ident();
+    bool own = self->in_action == thread_ident();
     waiter *w = own ? NULL : wait_begin();
     if (w != NULL) {
         waitqueue_lock(&self->newcomers);
@@ -236,8 +260,8 @@ leave(barrier_object *self, waiter *w, bool timed_out)
 static PyObject *
 wait_for_others(barrier_object *self, waiter *w, PyObject *timeout)
 {
-    int64_t deadline;
-    int granted = deadline_from_total_timeout(timeout, &deadline) < 0 ? -1 : deadline == 0 ? 0 : wait_granted(w, deadline);
+    int64_t wait = wait_from_total_timeout(timeout);
+    int granted = wait < 0 ? -1 : wait == 0 ? 0 : wait_granted(w, deadline_after(wait));
     if (granted < 0) {
         leave(self, w, false);
         return NULL;
@@ -248,14 +272,15 @@ wait_for_others(barrier_object *self, waiter *w, PyObject *timeout)
     return w->outcome == BROKEN ? raise_broken(self) : PyLong_FromLong(w->outcome);
 }
 
-PyDoc_STRVAR(wait_doc,
-             "wait($self, /, timeout=None)\n--\n\n"
-             "Wait until as many threads wait as the barrier has parties; as threading.Barrier.wait.\n\n"
-             "The last to arrive runs the action, then all go on. timeout is the longest wait in seconds, None the one\n"
-             "that the barrier was made with. Return an int from 0 to parties - 1, another one for each thread, in the\n"
-             "order of arrival. Raise BrokenBarrierError if the barrier is or gets broken, or is reset meanwhile; a\n"
-             "timeout breaks it. If a signal handler or the action raises, that exception is raised here; the action's\n"
-             "breaks the barrier.");
+PyDoc_STRVAR(
+    wait_doc,
+    "wait($self, /, timeout=None)\n--\n\n"
+    "Wait until as many threads wait as the barrier has parties; as threading.Barrier.wait.\n\n"
+    "The last to arrive runs the action, then all go on. timeout is the longest wait in seconds, None the one\n"
+    "that the barrier was made with. Return an int from 0 to parties - 1, another one for each thread, in the\n"
+    "order of arrival. Raise BrokenBarrierError if the barrier is or gets broken, or is reset meanwhile; a\n"
+    "timeout breaks it. If a signal handler or the action raises, that exception is raised here; the action's\n"
+    "breaks the barrier.");
 
 static PyObject *
 barrier_wait(barrier_object *self, PyObject *const *args, Py_ssize_t count, PyObject *keywords)
@@ -266,6 +291,9 @@ barrier_wait(barrier_object *self, PyObject *const *args, Py_ssize_t count, PyOb
         if (unpack_arguments("Barrier.wait", names, args, count, keywords, &timeout) < 0) {
             return NULL;
         }
+    }
+    if (self->parties == 1 && self->action == NULL && self->state == STATE_FILLING) {
+        return PyLong_FromLong(0); /* alone */
     }
     waitqueue_lock(&self->queue);
     while (self->in_action != 0) {
@@ -324,6 +352,32 @@ barrier_abort(barrier_object *self, PyObject *Py_UNUSED(ignored))
 }
 
 static PyObject *
+get_action(barrier_object *self, void *Py_UNUSED(closure))
+{
+    return Py_NewRef(self->action == NULL ? Py_None : self->action);
+}
+
+static int
+set_action(barrier_object *self, PyObject *value, void *Py_UNUSED(closure))
+{
+    set_object(&self->action, value);
+    return 0;
+}
+
+static int
+set_timeout(barrier_object *self, PyObject *value, void *Py_UNUSED(closure))
+{
+    set_object(&self->timeout, value);
+    return 0;
+}
+
+static PyObject *
+get_timeout(barrier_object *self, void *Py_UNUSED(closure))
+{
+    return Py_NewRef(self->timeout == NULL ? Py_None : self->timeout);
+}
+
+static PyObject *
 get_parties(barrier_object *self, void *Py_UNUSED(closure))
 {
     return PyLong_FromLongLong(self->parties);
@@ -359,16 +413,28 @@ get_broken(barrier_object *self, void *Py_UNUSED(closure))
     return PyBool_FromLong(get_state_locked(self) == STATE_BROKEN);
 }
 
+/* What follows the address in the repr. Through the properties, which a subclass may have replaced. */
 static PyObject *
-barrier_repr(barrier_object *self)
+describe(PyObject *self)
 {
-    waitqueue_lock(&self->queue);
-    bool broken = self->state == STATE_BROKEN;
-    long long count = self->count;
-    waitqueue_unlock(&self->queue);
-    return object_repr((PyObject *)self,
-                       broken ? PyUnicode_FromString("broken")
-                              : PyUnicode_FromFormat("waiters=%lld/%lld", count, (long long)self->parties));
+    PyObject *broken = PyObject_GetAttrString(self, "broken");
+    int is_broken = broken == NULL ? -1 : PyObject_IsTrue(broken);
+    Py_XDECREF(broken);
+    if (is_broken != 0) {
+        return is_broken < 0 ? NULL : PyUnicode_FromString("broken");
+    }
+    PyObject *waiting = PyObject_GetAttrString(self, "n_waiting");
+    PyObject *parties = waiting == NULL ? NULL : PyObject_GetAttrString(self, "parties");
+    PyObject *description = parties == NULL ? NULL : PyUnicode_FromFormat("waiters=%S/%S", waiting, parties);
+    Py_XDECREF(waiting);
+    Py_XDECREF(parties);
+    return description;
+}
+
+static PyObject *
+barrier_repr(PyObject *self)
+{
+    return object_repr(self, describe(self));
 }
 
 static PyMethodDef barrier_methods[] = {
@@ -380,8 +446,6 @@ static PyMethodDef barrier_methods[] = {
 
 static PyMemberDef barrier_members[] = {
     OBJECT_MEMBERS(barrier_object),
-    {"_action", Py_T_OBJECT_EX, offsetof(barrier_object, action), Py_READONLY, "Called when all have arrived, or None."},
-    {"_timeout", Py_T_OBJECT_EX, offsetof(barrier_object, timeout), Py_READONLY, "The default timeout in seconds, or None."},
     {NULL},
 };
 
@@ -390,19 +454,23 @@ static PyGetSetDef barrier_getset[] = {
     {"parties", (getter)get_parties, NULL, "How many threads it takes."},
     {"n_waiting", (getter)get_count, NULL, "How many threads wait now."},
     {"broken", (getter)get_broken, NULL, "Whether the barrier is broken."},
-    {"_parties", (getter)get_parties, NULL, "How many threads it takes."},
+    {"_action", (getter)get_action, (setter)set_action, "Called when all have arrived, or None."},
+    {"_timeout", (getter)get_timeout, (setter)set_timeout, "The default timeout in seconds, or None."},
+    {"_parties", (getter)get_parties, (setter)set_parties, "How many threads it takes."},
     {"_count", (getter)get_count, NULL, "How many threads wait now."},
     {"_state", (getter)get_state, NULL, "0: filling, -2: broken."},
-    {"_cond", private_condition_get, NULL, "A condition that reset() and abort() notify, made when first read."},
+    {"_cond", private_condition_get, NULL, "A condition that reset() and abort() notify, made when first read.",
+     PRIVATE_CONDITION(barrier_object, queue)},
     {NULL},
 };
 
-PyDoc_STRVAR(barrier_doc,
-             "Barrier(parties, action=None, timeout=None)\n--\n\n"
-             "A point where a fixed number of threads wait for each other; as threading.Barrier.\n\n"
-             "action is called by the last thread to arrive, before any goes on. timeout is the default for wait(), in\n"
-             "seconds; None means no limit. The barrier can be used again and again. Raise ValueError if parties is less\n"
-             "than one.");
+PyDoc_STRVAR(
+    barrier_doc,
+    "Barrier(parties, action=None, timeout=None)\n--\n\n"
+    "A point where a fixed number of threads wait for each other; as threading.Barrier.\n\n"
+    "action is called by the last thread to arrive, before any goes on. timeout is the default for wait(), in\n"
+    "seconds; None means no limit. The barrier can be used again and again. Raise ValueError if parties is less\n"
+    "than one.");
 
 static PyType_Slot barrier_slots[] = {
     {Py_tp_doc, (void *)barrier_doc},

@@ -12,6 +12,7 @@
 
 #include "lock.h"
 #include "object.h"
+#include "private_condition.h"
 #include "rlock.h"
 #include "timeout.h"
 
@@ -28,6 +29,8 @@ typedef struct {
     condition_kind kind;
     bool standard_lock; /* OVER_OTHER: a lock of the standard library's, which can fail to acquire only by a signal */
     waitqueue queue;
+    PyObject *owner;        /* whose `_cond` this is (see private_condition.h), or NULL */
+    waitqueue *owner_queue; /* its queue: the waiters there count as waiters here */
 } condition_object;
 
 static inline permits *
@@ -44,13 +47,16 @@ is_native(condition_object *self)
 
 /* Construction */
 
-static inline bool
-has_waiters(condition_object *self)
+static size_t
+count_waiters(waitqueue *queue)
 {
-    waitqueue_lock(&self->queue);
-    bool has = self->queue.last != NULL;
-    waitqueue_unlock(&self->queue);
-    return has;
+    if (queue == NULL) {
+        return 0;
+    }
+    waitqueue_lock(queue);
+    size_t count = waitqueue_count(queue);
+    waitqueue_unlock(queue);
+    return count;
 }
 
 static int
@@ -65,7 +71,7 @@ require_attribute(PyObject *object, const char *name)
 static int
 set_lock(condition_object *self, PyObject *lock, module_state *state)
 {
-    if (has_waiters(self)) {
+    if (count_waiters(&self->queue) != 0) {
         PyErr_SetString(PyExc_RuntimeError, "cannot initialize a condition that threads wait on");
         return -1;
     }
@@ -131,6 +137,7 @@ condition_traverse(condition_object *self, visitproc visit, void *arg)
     Py_VISIT(Py_TYPE(self));
     Py_VISIT(self->dict);
     Py_VISIT(self->lock);
+    Py_VISIT(self->owner);
     return 0;
 }
 
@@ -141,6 +148,8 @@ condition_clear(condition_object *self)
     /* The kind says what the lock is: it goes with it. */
     self->kind = OVER_NOTHING;
     Py_CLEAR(self->lock);
+    self->owner_queue = NULL;
+    Py_CLEAR(self->owner);
     return 0;
 }
 
@@ -148,7 +157,7 @@ static void
 condition_dealloc(PyObject *self)
 {
     object_begin_dealloc(self);
-    Py_XDECREF(((condition_object *)self)->lock);
+    condition_clear((condition_object *)self);
     object_free(self);
 }
 
@@ -299,7 +308,11 @@ notify_waiters(condition_object *self, int64_t count)
         if (!is_native(self)) {
             waiter_grant(w, 0);
         }
-        else if (!w->away) {
+        else if (w->away) {
+            /* It finds out when it is back and parks again. */
+            parker_unpark(&w->parker);
+        }
+        else {
             permits_join(lock_permits(self), w);
         }
     }
@@ -380,7 +393,6 @@ wait_on_lock(condition_object *self, int64_t deadline)
     if (w == NULL) {
         return -1;
     }
-    w->thread = PyThread_get_thread_ident();
     waitqueue_lock(&self->queue);
     waitqueue_add(&self->queue, w);
     waitqueue_unlock(&self->queue);
@@ -426,27 +438,25 @@ wait_on_lock(condition_object *self, int64_t deadline)
     return -1;
 }
 
-PyDoc_STRVAR(wait_doc,
-             "wait($self, /, timeout=None)\n--\n\n"
-             "Release the lock, wait to be notified, and acquire the lock again; as threading.Condition.wait.\n\n"
-             "timeout is the longest wait in seconds; None means no limit. Return True if notified, False if the time ran\n"
-             "out first. A signal handler runs while waiting; if it raises, that exception is raised here, with the lock\n"
-             "owned again and a notification that had come passed on. Raise RuntimeError if the lock is not owned.");
+PyDoc_STRVAR(
+    wait_doc,
+    "wait($self, /, timeout=None)\n--\n\n"
+    "Release the lock, wait to be notified, and acquire the lock again; as threading.Condition.wait.\n\n"
+    "timeout is the longest wait in seconds; None means no limit. Return True if notified, False if the time ran\n"
+    "out first. A signal handler runs while waiting; if it raises, that exception is raised here, with the lock\n"
+    "owned again and a notification that had come passed on. Raise RuntimeError if the lock is not owned.");
 
 static PyObject *
 condition_wait(condition_object *self, PyObject *const *args, Py_ssize_t count, PyObject *keywords)
 {
     static const char *const names[] = {"timeout", NULL};
     PyObject *timeout;
-    int64_t deadline = PARK_FOREVER;
     if (unpack_arguments("Condition.wait", names, args, count, keywords, &timeout) < 0 ||
         require_owned(self, "cannot wait on un-acquired lock") < 0) {
         return NULL;
     }
-    if (timeout != NULL && deadline_from_timeout(timeout, &deadline) < 0) {
-        return NULL;
-    }
-    int notified = wait_on_lock(self, deadline);
+    int64_t wait = timeout == NULL ? PARK_FOREVER : wait_from_timeout(timeout);
+    int notified = wait < 0 ? -1 : wait_on_lock(self, deadline_after(wait));
     return notified < 0 ? NULL : PyBool_FromLong(notified);
 }
 
@@ -470,11 +480,12 @@ seconds_left(int64_t deadline)
 static PyObject *
 wait_for_true(condition_object *self, PyObject *predicate, PyObject *timeout, PyObject *result)
 {
-    int64_t deadline;
-    if (deadline_from_total_timeout(timeout, &deadline) < 0) {
+    int64_t wait = wait_from_total_timeout(timeout);
+    if (wait < 0) {
         Py_DECREF(result);
         return NULL;
     }
+    int64_t deadline = deadline_after(wait);
     /* The first wait gets the timeout as it came, so that a negative one looks once and waits for nothing. */
     PyObject *left = Py_NewRef(timeout);
     int reached = 0;
@@ -500,12 +511,13 @@ wait_for_true(condition_object *self, PyObject *predicate, PyObject *timeout, Py
     return result;
 }
 
-PyDoc_STRVAR(wait_for_doc,
-             "wait_for($self, /, predicate, timeout=None)\n--\n\n"
-             "Wait until predicate() is true; as threading.Condition.wait_for.\n\n"
-             "predicate is called with the lock owned, at once and after each notification. timeout is the longest wait\n"
-             "in seconds, all together; None means no limit. Return the last result of predicate. Raise RuntimeError if\n"
-             "the lock is not owned.");
+PyDoc_STRVAR(
+    wait_for_doc,
+    "wait_for($self, /, predicate, timeout=None)\n--\n\n"
+    "Wait until predicate() is true; as threading.Condition.wait_for.\n\n"
+    "predicate is called with the lock owned, at once and after each notification. timeout is the longest wait\n"
+    "in seconds, all together; None means no limit. Return the last result of predicate. Raise RuntimeError if\n"
+    "the lock is not owned.");
 
 static PyObject *
 condition_wait_for(condition_object *self, PyObject *const *args, Py_ssize_t count, PyObject *keywords)
@@ -516,8 +528,7 @@ condition_wait_for(condition_object *self, PyObject *const *args, Py_ssize_t cou
         return NULL;
     }
     if (values[0] == NULL) {
-        PyErr_SetString(PyExc_TypeError,
-                        "Condition.wait_for() missing 1 required positional argument: 'predicate'");
+        PyErr_SetString(PyExc_TypeError, "Condition.wait_for() missing 1 required positional argument: 'predicate'");
         return NULL;
     }
     PyObject *result = PyObject_CallNoArgs(values[0]);
@@ -556,10 +567,11 @@ count_to_notify(PyObject *n)
     return count < 0 ? 0 : count;
 }
 
-PyDoc_STRVAR(notify_doc,
-             "notify($self, /, n=1)\n--\n\n"
-             "Notify up to n of the threads that wait, those that have waited longest; as threading.Condition.notify.\n\n"
-             "They go on once the lock is released. Raise RuntimeError if the lock is not owned.");
+PyDoc_STRVAR(
+    notify_doc,
+    "notify($self, /, n=1)\n--\n\n"
+    "Notify up to n of the threads that wait, those that have waited longest; as threading.Condition.notify.\n\n"
+    "They go on once the lock is released. Raise RuntimeError if the lock is not owned.");
 
 static PyObject *
 condition_notify(condition_object *self, PyObject *const *args, Py_ssize_t count, PyObject *keywords)
@@ -574,7 +586,8 @@ condition_notify(condition_object *self, PyObject *const *args, Py_ssize_t count
     if (require_owned(self, "cannot notify on un-acquired lock") < 0) {
         return NULL;
     }
-    if (has_waiters(self)) {
+    /* Who waits has joined the queue before releasing the lock that is held here. */
+    if (!waitqueue_is_empty(&self->queue)) {
         int64_t wanted = n == NULL ? 1 : count_to_notify(n);
         if (wanted < 0) {
             return NULL;
@@ -582,15 +595,6 @@ condition_notify(condition_object *self, PyObject *const *args, Py_ssize_t count
         notify_waiters(self, wanted);
     }
     Py_RETURN_NONE;
-}
-
-static size_t
-count_waiters(condition_object *self)
-{
-    waitqueue_lock(&self->queue);
-    size_t count = waitqueue_count(&self->queue);
-    waitqueue_unlock(&self->queue);
-    return count;
 }
 
 PyDoc_STRVAR(notify_all_doc,
@@ -601,8 +605,17 @@ PyDoc_STRVAR(notify_all_doc,
 static PyObject *
 condition_notify_all(condition_object *self, PyObject *Py_UNUSED(ignored))
 {
-    /* By the method, which may have been replaced. */
-    return PyObject_CallMethod((PyObject *)self, "notify", "n", (Py_ssize_t)count_waiters(self));
+    if (!object_is_plain((PyObject *)self, condition_dealloc)) {
+        /* By the method, which may have been replaced. */
+        return PyObject_CallMethod((PyObject *)self, "notify", "n", (Py_ssize_t)count_waiters(&self->queue));
+    }
+    if (require_owned(self, "cannot notify on un-acquired lock") < 0) {
+        return NULL;
+    }
+    if (!waitqueue_is_empty(&self->queue)) {
+        notify_waiters(self, PERMITS_MAX);
+    }
+    Py_RETURN_NONE;
 }
 
 PyDoc_STRVAR(notify_all_alias_doc,
@@ -678,7 +691,7 @@ condition_exit(condition_object *self, PyObject *const *args, Py_ssize_t count)
 }
 
 PyDoc_STRVAR(acquire_doc,
-             "acquire($self, /, *args, **kwargs)\n--\n\n"
+             "acquire($self, /, blocking=True, timeout=-1)\n--\n\n"
              "Acquire the lock: its own acquire method.");
 
 static PyObject *
@@ -765,32 +778,43 @@ condition_get_lock(condition_object *self, void *Py_UNUSED(closure))
     return check_initialized(self) < 0 ? NULL : Py_NewRef(self->lock);
 }
 
+/* Appends the idents of the threads that wait in the queue. Returns 0, or -1 with an exception set. */
+static int
+append_idents(PyObject *list, waitqueue *queue)
+{
+    size_t count = count_waiters(queue);
+    unsigned long *threads = PyMem_New(unsigned long, count + 1);
+    if (threads == NULL) {
+        PyErr_NoMemory();
+        return -1;
+    }
+    size_t found = 0;
+    waitqueue_lock(queue);
+    waiter *first = waitqueue_first(queue);
+    for (waiter *w = first; w != NULL && found < count; w = w->next == first ? NULL : w->next) {
+        threads[found++] = w->thread;
+    }
+    waitqueue_unlock(queue);
+    int result = 0;
+    for (size_t i = 0; result == 0 && i < found; i++) {
+        PyObject *ident = PyLong_FromUnsignedLong(threads[i]);
+        result = ident == NULL ? -1 : PyList_Append(list, ident);
+        Py_XDECREF(ident);
+    }
+    PyMem_Free(threads);
+    return result;
+}
+
 /* The idents of the waiting threads: as long as the standard library's list of waiters. */
 static PyObject *
 condition_get_waiters(condition_object *self, void *Py_UNUSED(closure))
 {
-    size_t count = count_waiters(self);
-    unsigned long *threads = PyMem_New(unsigned long, count + 1);
-    if (threads == NULL) {
-        return PyErr_NoMemory();
+    PyObject *list = PyList_New(0);
+    if (list == NULL || append_idents(list, &self->queue) < 0 ||
+        (self->owner_queue != NULL && append_idents(list, self->owner_queue) < 0)) {
+        Py_XDECREF(list);
+        return NULL;
     }
-    size_t found = 0;
-    waitqueue_lock(&self->queue);
-    waiter *first = waitqueue_first(&self->queue);
-    for (waiter *w = first; w != NULL && found < count; w = w->next == first ? NULL : w->next) {
-        threads[found++] = w->thread;
-    }
-    waitqueue_unlock(&self->queue);
-    PyObject *list = PyList_New((Py_ssize_t)found);
-    for (size_t i = 0; list != NULL && i < found; i++) {
-        PyObject *ident = PyLong_FromUnsignedLong(threads[i]);
-        if (ident == NULL) {
-            Py_CLEAR(list);
-            break;
-        }
-        PyList_SET_ITEM(list, (Py_ssize_t)i, ident);
-    }
-    PyMem_Free(threads);
     return list;
 }
 
@@ -800,7 +824,8 @@ condition_repr(condition_object *self)
     if (check_initialized(self) < 0) {
         return NULL;
     }
-    return PyUnicode_FromFormat("<Condition(%S, %zu)>", self->lock, count_waiters(self));
+    size_t waiters = count_waiters(&self->queue) + count_waiters(self->owner_queue);
+    return PyUnicode_FromFormat("<Condition(%S, %zu)>", self->lock, waiters);
 }
 
 static PyMethodDef condition_methods[] = {
@@ -829,15 +854,17 @@ static PyMemberDef condition_members[] = {
 static PyGetSetDef condition_getset[] = {
     OBJECT_GETSET,
     {"_lock", (getter)condition_get_lock, NULL, "The lock."},
-    {"_waiters", (getter)condition_get_waiters, NULL, "The idents of the threads that wait and have not been notified."},
+    {"_waiters", (getter)condition_get_waiters, NULL,
+     "The idents of the threads that wait and have not been notified."},
     {NULL},
 };
 
-PyDoc_STRVAR(condition_doc,
-             "Condition(lock=None)\n--\n\n"
-             "A condition variable: threads wait until another one notifies them; as threading.Condition.\n\n"
-             "lock is the lock that belongs to it: a Lock or RLock, or any object with acquire and release; None makes an\n"
-             "RLock. The condition is a context manager that holds the lock.");
+PyDoc_STRVAR(
+    condition_doc,
+    "Condition(lock=None)\n--\n\n"
+    "A condition variable: threads wait until another one notifies them; as threading.Condition.\n\n"
+    "lock is the lock that belongs to it: a Lock or RLock, or any object with acquire and release; None makes an\n"
+    "RLock. The condition is a context manager that holds the lock.");
 
 static PyType_Slot condition_slots[] = {
     {Py_tp_doc, (void *)condition_doc},
@@ -859,6 +886,19 @@ static PyType_Spec condition_spec = {
     .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE | Py_TPFLAGS_HAVE_GC,
     .slots = condition_slots,
 };
+
+PyObject *
+condition_make_private(module_state *state, PyObject *owner, waitqueue *queue)
+{
+    PyObject *lock = PyObject_CallNoArgs((PyObject *)state->lock_type);
+    PyObject *self = lock == NULL ? NULL : PyObject_CallOneArg((PyObject *)state->condition_type, lock);
+    Py_XDECREF(lock);
+    if (self != NULL) {
+        ((condition_object *)self)->owner = Py_NewRef(owner);
+        ((condition_object *)self)->owner_queue = queue;
+    }
+    return self;
+}
 
 int
 condition_exec(PyObject *module)

@@ -21,25 +21,6 @@ typedef struct {
 } event_object;
 
 static int
-event_init(PyObject *self, PyObject *args, PyObject *keywords)
-{
-    (void)self;
-    static const char *const names[] = {NULL};
-    return unpack_tuple_and_dict("Event", names, args, keywords, NULL);
-}
-
-static PyObject *
-event_vectorcall(PyObject *callable, PyObject *const *args, size_t flags, PyObject *keywords)
-{
-    PyTypeObject *type = (PyTypeObject *)callable;
-    if (type->tp_new != PyType_GenericNew || type->tp_init != event_init || PyVectorcall_NARGS(flags) != 0 ||
-        keywords != NULL) {
-        return construct_slow(callable, args, flags, keywords);
-    }
-    return type->tp_alloc(type, 0);
-}
-
-static int
 event_traverse(event_object *self, visitproc visit, void *arg)
 {
     Py_VISIT(Py_TYPE(self));
@@ -101,6 +82,28 @@ clear(event_object *self)
             return;
         }
     }
+}
+
+static int
+event_init(PyObject *self, PyObject *args, PyObject *keywords)
+{
+    static const char *const names[] = {NULL};
+    if (unpack_tuple_and_dict("Event", names, args, keywords, NULL) < 0) {
+        return -1;
+    }
+    clear((event_object *)self);
+    return 0;
+}
+
+static PyObject *
+event_vectorcall(PyObject *callable, PyObject *const *args, size_t flags, PyObject *keywords)
+{
+    PyTypeObject *type = (PyTypeObject *)callable;
+    if (type->tp_new != PyType_GenericNew || type->tp_init != event_init || PyVectorcall_NARGS(flags) != 0 ||
+        keywords != NULL) {
+        return construct_slow(callable, args, flags, keywords);
+    }
+    return type->tp_alloc(type, 0);
 }
 
 /* Joins the queue unless the flag is set. Returns whether it is. */
@@ -190,11 +193,12 @@ event_clear(event_object *self, PyObject *Py_UNUSED(ignored))
     Py_RETURN_NONE;
 }
 
-PyDoc_STRVAR(wait_doc,
-             "wait($self, /, timeout=None)\n--\n\n"
-             "Wait until the flag is set; as threading.Event.wait.\n\n"
-             "timeout is the longest wait in seconds; None means no limit. Return True once the flag is set, False if the\n"
-             "time ran out first. A signal handler runs while waiting; if it raises, that exception is raised here.");
+PyDoc_STRVAR(
+    wait_doc,
+    "wait($self, /, timeout=None)\n--\n\n"
+    "Wait until the flag is set; as threading.Event.wait.\n\n"
+    "timeout is the longest wait in seconds; None means no limit. Return True once the flag is set, False if the\n"
+    "time ran out first. A signal handler runs while waiting; if it raises, that exception is raised here.");
 
 static PyObject *
 event_wait(event_object *self, PyObject *const *args, Py_ssize_t count, PyObject *keywords)
@@ -209,11 +213,8 @@ event_wait(event_object *self, PyObject *const *args, Py_ssize_t count, PyObject
     if (is_set(self)) {
         Py_RETURN_TRUE;
     }
-    int64_t deadline = PARK_FOREVER;
-    if (timeout != NULL && deadline_from_timeout(timeout, &deadline) < 0) {
-        return NULL;
-    }
-    int result = wait_slow(self, deadline);
+    int64_t wait = timeout == NULL ? PARK_FOREVER : wait_from_timeout(timeout);
+    int result = wait < 0 ? -1 : wait_slow(self, deadline_after(wait));
     return result < 0 ? NULL : PyBool_FromLong(result);
 }
 
@@ -227,7 +228,7 @@ event_at_fork_reinit(event_object *self, PyObject *Py_UNUSED(ignored))
     /* Locking the queue drops the waiters that have no thread any more. */
     waitqueue_lock(&self->queue);
     waitqueue_unlock(&self->queue);
-    Py_RETURN_NONE;
+    return private_condition_at_fork_reinit(self->dict) < 0 ? NULL : Py_NewRef(Py_None);
 }
 
 static PyObject *
@@ -276,7 +277,8 @@ static PyMemberDef event_members[] = {
 static PyGetSetDef event_getset[] = {
     OBJECT_GETSET,
     {"_flag", (getter)event_get_flag, (setter)event_set_flag, "The flag. Setting it is set() or clear()."},
-    {"_cond", private_condition_get, NULL, "A condition that set() notifies, made when first read."},
+    {"_cond", private_condition_get, NULL, "A condition that set() notifies, made when first read.",
+     PRIVATE_CONDITION(event_object, queue)},
     {NULL},
 };
 

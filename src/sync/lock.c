@@ -58,27 +58,26 @@ lock_repr(lock_object *self)
                                 Py_TYPE(self)->tp_name, self);
 }
 
-PyDoc_STRVAR(acquire_doc,
-             "acquire($self, /, blocking=True, timeout=-1)\n--\n\n"
-             "Lock the lock, waiting for it to be unlocked if need be; as threading.Lock.acquire.\n\n"
-             "With blocking false, do not wait. timeout is the longest wait in seconds; -1 means no limit. Return True\n"
-             "once the lock is locked by this call, False if that was not possible in time. A signal handler runs while\n"
-             "waiting; if it raises, the lock is not taken. Raise ValueError for a timeout together with blocking false\n"
-             "or a negative one, OverflowError for one above TIMEOUT_MAX.");
+PyDoc_STRVAR(
+    acquire_doc,
+    "acquire($self, /, blocking=True, timeout=-1)\n--\n\n"
+    "Lock the lock, waiting for it to be unlocked if need be; as threading.Lock.acquire.\n\n"
+    "With blocking false, do not wait. timeout is the longest wait in seconds; -1 means no limit. Return True\n"
+    "once the lock is locked by this call, False if that was not possible in time. A signal handler runs while\n"
+    "waiting; if it raises, the lock is not taken. Raise ValueError for a timeout together with blocking false\n"
+    "or a negative one, OverflowError for one above TIMEOUT_MAX.");
 
 static PyObject *
 lock_acquire(lock_object *self, PyObject *const *args, Py_ssize_t count, PyObject *keywords)
 {
-    int64_t deadline = PARK_FOREVER;
+    int64_t wait = PARK_FOREVER;
     if (count != 0 || keywords != NULL) {
-        static const char *const names[] = {"blocking", "timeout", NULL};
-        PyObject *values[2];
-        if (unpack_arguments("acquire", names, args, count, keywords, values) < 0 ||
-            deadline_from_lock_arguments(values[0], values[1], &deadline) < 0) {
+        wait = wait_from_acquire_arguments(args, count, keywords);
+        if (wait < 0) {
             return NULL;
         }
     }
-    int taken = lock_take(self, deadline);
+    int taken = lock_take(self, wait);
     return taken < 0 ? NULL : PyBool_FromLong(taken);
 }
 
@@ -88,10 +87,11 @@ lock_enter(lock_object *self, PyObject *Py_UNUSED(ignored))
     return lock_take(self, PARK_FOREVER) < 0 ? NULL : Py_NewRef(Py_True);
 }
 
-PyDoc_STRVAR(release_doc,
-             "release($self, /)\n--\n\n"
-             "Unlock the lock; as threading.Lock.release. Any thread may do so.\n\n"
-             "One of the threads that wait for the lock, if any, gets to take it. Raise RuntimeError if it is not locked.");
+PyDoc_STRVAR(
+    release_doc,
+    "release($self, /)\n--\n\n"
+    "Unlock the lock; as threading.Lock.release. Any thread may do so.\n\n"
+    "One of the threads that wait for the lock, if any, gets to take it. Raise RuntimeError if it is not locked.");
 
 static PyObject *
 lock_release(lock_object *self, PyObject *Py_UNUSED(ignored))
@@ -138,13 +138,25 @@ PyDoc_STRVAR(exit_doc,
              "__exit__($self, exc_type, exc_value, exc_tb, /)\n--\n\n"
              "Unlock the lock.");
 
+PyDoc_STRVAR(acquire_lock_doc,
+             "acquire_lock($self, /, blocking=True, timeout=-1)\n--\n\n"
+             "The old name of acquire.");
+
+PyDoc_STRVAR(release_lock_doc,
+             "release_lock($self, /)\n--\n\n"
+             "The old name of release.");
+
+PyDoc_STRVAR(locked_lock_doc,
+             "locked_lock($self, /)\n--\n\n"
+             "The old name of locked.");
+
 static PyMethodDef lock_methods[] = {
     {"acquire", OBJECT_METHOD(lock_acquire), METH_FASTCALL | METH_KEYWORDS, acquire_doc},
-    {"acquire_lock", OBJECT_METHOD(lock_acquire), METH_FASTCALL | METH_KEYWORDS, acquire_doc},
+    {"acquire_lock", OBJECT_METHOD(lock_acquire), METH_FASTCALL | METH_KEYWORDS, acquire_lock_doc},
     {"release", OBJECT_METHOD(lock_release), METH_NOARGS, release_doc},
-    {"release_lock", OBJECT_METHOD(lock_release), METH_NOARGS, release_doc},
+    {"release_lock", OBJECT_METHOD(lock_release), METH_NOARGS, release_lock_doc},
     {"locked", OBJECT_METHOD(lock_locked), METH_NOARGS, locked_doc},
-    {"locked_lock", OBJECT_METHOD(lock_locked), METH_NOARGS, locked_doc},
+    {"locked_lock", OBJECT_METHOD(lock_locked), METH_NOARGS, locked_lock_doc},
     {"__enter__", OBJECT_METHOD(lock_enter), METH_NOARGS, enter_doc},
     {"__exit__", OBJECT_METHOD(lock_exit), METH_FASTCALL, exit_doc},
     {"_at_fork_reinit", OBJECT_METHOD(lock_at_fork_reinit), METH_NOARGS, at_fork_reinit_doc},

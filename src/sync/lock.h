@@ -16,11 +16,11 @@ lock_is_locked(lock_object *self)
     return permits_count(&self->permits) == 0;
 }
 
-/* Takes the lock, waiting until the deadline. Returns 1; 0: timed out; -1: a signal handler raised. */
+/* Takes the lock, waiting for so many nanoseconds. Returns 1; 0: timed out; -1: a signal handler raised. */
 static inline int
-lock_take(lock_object *self, int64_t deadline)
+lock_take(lock_object *self, int64_t wait)
 {
-    return permits_take(&self->permits, deadline);
+    return permits_take(&self->permits, wait);
 }
 
 /* Unlocks. Returns false if it is not locked. */

@@ -5,15 +5,17 @@
 #include "../compat.h"
 
 /* At the start of the instance struct. */
-#define OBJECT_HEAD \
-    PyObject_HEAD   \
+#define OBJECT_HEAD     \
+    PyObject_HEAD       \
     PyObject *weakrefs; \
     PyObject *dict;
 
 /* In the type's members and getset tables. */
-#define OBJECT_MEMBERS(struct_type)                                                            \
-    {"__weaklistoffset__", Py_T_PYSSIZET, offsetof(struct_type, weakrefs), Py_READONLY},       \
-    {"__dictoffset__", Py_T_PYSSIZET, offsetof(struct_type, dict), Py_READONLY}
+#define OBJECT_MEMBERS(struct_type)                                                      \
+    {"__weaklistoffset__", Py_T_PYSSIZET, offsetof(struct_type, weakrefs), Py_READONLY}, \
+    {                                                                                    \
+        "__dictoffset__", Py_T_PYSSIZET, offsetof(struct_type, dict), Py_READONLY        \
+    }
 #define OBJECT_GETSET {"__dict__", PyObject_GenericGetDict, PyObject_GenericSetDict}
 
 #define OBJECT_METHOD(function) ((PyCFunction)(void (*)(void))(function))

@@ -22,7 +22,8 @@ update_contended(permits *self)
 {
     for (;;) {
         int64_t seen = word_load(&self->word);
-        int64_t wanted = self->queue.last == NULL ? seen & ~(int64_t)PERMITS_CONTENDED : seen | PERMITS_CONTENDED;
+        int64_t wanted =
+            waitqueue_is_empty(&self->queue) ? seen & ~(int64_t)PERMITS_CONTENDED : seen | PERMITS_CONTENDED;
         if (word_replace(&self->word, seen, wanted)) {
             return;
         }
@@ -134,11 +135,12 @@ take_soon(permits *self)
 }
 
 int
-permits_take_slow(permits *self, int64_t deadline)
+permits_take_slow(permits *self, int64_t wait)
 {
-    if (deadline == 0) {
+    if (wait == 0) {
         return 0;
     }
+    int64_t deadline = deadline_after(wait);
     if (take_soon(self)) {
         return 1;
     }

@@ -16,6 +16,7 @@
 #ifndef SYNC_PERMITS_H
 #define SYNC_PERMITS_H
 
+#include "timeout.h"
 #include "wait.h"
 
 typedef struct {
@@ -38,7 +39,7 @@ typedef struct {
 #endif
 
 /* The slow halves of the functions below. */
-int permits_take_slow(permits *self, int64_t deadline);
+int permits_take_slow(permits *self, int64_t wait);
 bool permits_give_slow(permits *self, int64_t count, int64_t limit);
 
 static inline void
@@ -69,16 +70,16 @@ permits_try_take(permits *self)
     }
 }
 
-/* Takes one, waiting for it until the deadline; a deadline of 0 does not wait. Returns 1; 0 when the deadline passed;
- * -1 with the exception that a signal handler raised, and none taken. */
+/* Takes one, waiting for it for so many nanoseconds: 0 does not wait, PARK_FOREVER has no limit. Returns 1; 0 when the
+ * time is over; -1 with the exception that a signal handler raised, and none taken. */
 static inline int
-permits_take(permits *self, int64_t deadline)
+permits_take(permits *self, int64_t wait)
 {
-    return permits_try_take(self) ? 1 : permits_take_slow(self, deadline);
+    return permits_try_take(self) ? 1 : wait == 0 ? 0 : permits_take_slow(self, wait);
 }
 
-/* Gives back, or adds, `count` of them, if there are no more than `limit` then. `count` and `limit` are at most
- * PERMITS_MAX. Returns whether it did. */
+/* Gives back, or adds, `count` of them, if there are no more than `limit` then, which is at most PERMITS_MAX.
+ * Returns whether it did. */
 static inline bool
 permits_give(permits *self, int64_t count, int64_t limit)
 {
@@ -97,9 +98,9 @@ permits_give(permits *self, int64_t count, int64_t limit)
 }
 
 typedef enum {
-    PERMITS_NO_HANDLERS,   /* signal handlers do not run */
-    PERMITS_RUN_HANDLERS,  /* they run when a signal comes */
-    PERMITS_HANDLERS_DUE,  /* the same, and one has come already */
+    PERMITS_NO_HANDLERS,  /* signal handlers do not run */
+    PERMITS_RUN_HANDLERS, /* they run when a signal comes */
+    PERMITS_HANDLERS_DUE, /* the same, and one has come already */
 } permits_handlers;
 
 /* Takes one, whatever happens: an exception that a signal handler raises is kept until then. The waiter `w` is in this

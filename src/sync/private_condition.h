@@ -5,10 +5,15 @@
 #ifndef SYNC_PRIVATE_CONDITION_H
 #define SYNC_PRIVATE_CONDITION_H
 
-#include "../compat.h"
+#include "../module.h"
+#include "../park/waitqueue.h"
 
-/* The getter of `_cond`. */
+/* The getter of `_cond`, and its closure: where the object's own queue is. Who waits there is in `_cond._waiters`. */
 PyObject *private_condition_get(PyObject *self, void *closure);
+#define PRIVATE_CONDITION(struct_type, queue) ((void *)offsetof(struct_type, queue))
+
+/* Makes a Condition over a new Lock that belongs to the owner. In condition.c. NULL with an exception set. */
+PyObject *condition_make_private(module_state *state, PyObject *owner, waitqueue *queue);
 
 /* The slow half of private_condition_notify. */
 int private_condition_notify_slow(PyObject *dict);
@@ -19,5 +24,8 @@ private_condition_notify(PyObject *dict)
 {
     return dict == NULL ? 0 : private_condition_notify_slow(dict);
 }
+
+/* Reinitializes the object's `_cond`, if it has been made. Returns 0, or -1 with an exception set. */
+int private_condition_at_fork_reinit(PyObject *dict);
 
 #endif

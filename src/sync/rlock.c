@@ -86,16 +86,14 @@ PyDoc_STRVAR(acquire_doc,
 static PyObject *
 rlock_acquire(rlock_object *self, PyObject *const *args, Py_ssize_t count, PyObject *keywords)
 {
-    int64_t deadline = PARK_FOREVER;
+    int64_t wait = PARK_FOREVER;
     if (count != 0 || keywords != NULL) {
-        static const char *const names[] = {"blocking", "timeout", NULL};
-        PyObject *values[2];
-        if (unpack_arguments("acquire", names, args, count, keywords, values) < 0 ||
-            deadline_from_lock_arguments(values[0], values[1], &deadline) < 0) {
+        wait = wait_from_acquire_arguments(args, count, keywords);
+        if (wait < 0) {
             return NULL;
         }
     }
-    int taken = rlock_take(self, deadline);
+    int taken = rlock_take(self, wait);
     return taken < 0 ? NULL : PyBool_FromLong(taken);
 }
 
@@ -250,10 +248,11 @@ static PyMemberDef rlock_members[] = {
     {NULL},
 };
 
-PyDoc_STRVAR(rlock_doc,
-             "RLock()\n--\n\n"
-             "A lock that the thread that owns it can acquire again; as threading.RLock. It is unlocked once it has been\n"
-             "released as often as acquired, by the same thread. It is a context manager.");
+PyDoc_STRVAR(
+    rlock_doc,
+    "RLock()\n--\n\n"
+    "A lock that the thread that owns it can acquire again; as threading.RLock. It is unlocked once it has been\n"
+    "released as often as acquired, by the same thread. It is a context manager.");
 
 static PyType_Slot rlock_slots[] = {
     {Py_tp_doc, (void *)rlock_doc},

@@ -8,8 +8,8 @@ typedef struct {
     PyObject_HEAD
     PyObject *weakrefs;
     permits permits; /* one, or none: owned */
-    word owner;      /* the owning thread's ident; 0: none. Written by the owner only, so equal to its own only for it */
-    word count;      /* how often the owner has taken it */
+    word owner; /* the owning thread's ident; 0: none. Written by the owner only, so equal to its own only for it */
+    word count; /* how often the owner has taken it */
 } rlock_object;
 
 /* Makes a new one. NULL with an exception set. */
@@ -18,7 +18,7 @@ PyObject *rlock_make(PyTypeObject *type);
 static inline bool
 rlock_is_owned(rlock_object *self)
 {
-    return word_load(&self->owner) == (int64_t)PyThread_get_thread_ident();
+    return word_load(&self->owner) == (int64_t)thread_ident();
 }
 
 /* The permit has just been taken: makes the calling thread the owner. */
@@ -26,19 +26,19 @@ static inline void
 rlock_own(rlock_object *self, int64_t count)
 {
     word_store(&self->count, count);
-    word_store(&self->owner, (int64_t)PyThread_get_thread_ident());
+    word_store(&self->owner, (int64_t)thread_ident());
 }
 
-/* Takes it, once more if the calling thread owns it, waiting until the deadline. Returns 1; 0: timed out; -1 with an
- * exception set. */
+/* Takes it, once more if the calling thread owns it, waiting for so many nanoseconds. Returns 1; 0: timed out; -1 with
+ * an exception set. */
 static inline int
-rlock_take(rlock_object *self, int64_t deadline)
+rlock_take(rlock_object *self, int64_t wait)
 {
     if (rlock_is_owned(self)) {
         word_store(&self->count, word_load(&self->count) + 1);
         return 1;
     }
-    int taken = permits_take(&self->permits, deadline);
+    int taken = permits_take(&self->permits, wait);
     if (taken == 1) {
         rlock_own(self, 1);
     }

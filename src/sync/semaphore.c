@@ -13,6 +13,9 @@
 /* Where the permits of a semaphore that never runs out start. */
 #define UNLIMITED_START (PERMITS_MAX / 2)
 
+/* A number to release that no semaphore can take. */
+#define TOO_MANY (PERMITS_MAX + 1)
+
 typedef struct {
     OBJECT_HEAD
     permits permits;
@@ -134,6 +137,17 @@ get_value(semaphore_object *self, int64_t more)
     Py_DECREF(origin);
     Py_DECREF(number);
     return value;
+}
+
+/* What the value must not exceed. */
+static PyObject *
+bounded_get_initial(bounded_object *self, void *Py_UNUSED(closure))
+{
+    PyObject *initial;
+    Py_BEGIN_CRITICAL_SECTION(self);
+    initial = Py_XNewRef(self->initial);
+    Py_END_CRITICAL_SECTION();
+    return initial == NULL ? PyLong_FromLongLong(self->bound) : initial;
 }
 
 /* Construction */
@@ -295,9 +309,10 @@ check_acquire(PyObject *blocking, PyObject *timeout)
     return wait;
 }
 
-/* The time until which to wait. Computed only when there is no permit: until then the timeout may be anything. */
-static int
-deadline_of_acquire(PyObject *timeout, int64_t *deadline)
+/* How long to wait, in nanoseconds. Asked only when there is no permit: until then the timeout may be anything.
+ * Returns -1 with an exception set. */
+static int64_t
+wait_of_acquire(PyObject *timeout)
 {
     if (!PyFloat_Check(timeout) && !PyLong_Check(timeout) && timeout != Py_None) {
         /* As `monotonic() + timeout` raises it. */
@@ -309,39 +324,37 @@ deadline_of_acquire(PyObject *timeout, int64_t *deadline)
             return -1;
         }
     }
-    return deadline_from_total_timeout(timeout, deadline);
+    return wait_from_total_timeout(timeout);
 }
 
-PyDoc_STRVAR(acquire_doc,
-             "acquire($self, /, blocking=True, timeout=None)\n--\n\n"
-             "Take one from the value, waiting until it is above zero if need be; as threading.Semaphore.acquire.\n\n"
-             "With blocking false, do not wait. timeout is the longest wait in seconds; None means no limit. Return True\n"
-             "if this call took one, False if that was not possible in time. A signal handler runs while waiting; if it\n"
-             "raises, nothing is taken. Raise ValueError for a timeout together with blocking false.");
+PyDoc_STRVAR(
+    acquire_doc,
+    "acquire($self, /, blocking=True, timeout=None)\n--\n\n"
+    "Take one from the value, waiting until it is above zero if need be; as threading.Semaphore.acquire.\n\n"
+    "With blocking false, do not wait. timeout is the longest wait in seconds; None means no limit. Return True\n"
+    "if this call took one, False if that was not possible in time. A signal handler runs while waiting; if it\n"
+    "raises, nothing is taken. Raise ValueError for a timeout together with blocking false.");
 
 static PyObject *
 semaphore_acquire(semaphore_object *self, PyObject *const *args, Py_ssize_t count, PyObject *keywords)
 {
     PyObject *values[2] = {NULL, NULL};
-    int wait = 1;
+    int blocking = 1;
     if (count != 0 || keywords != NULL) {
         static const char *const names[] = {"blocking", "timeout", NULL};
         if (unpack_arguments("Semaphore.acquire", names, args, count, keywords, values) < 0) {
             return NULL;
         }
-        wait = check_acquire(values[0], values[1]);
-        if (wait < 0) {
+        blocking = check_acquire(values[0], values[1]);
+        if (blocking < 0) {
             return NULL;
         }
     }
     if (permits_try_take(&self->permits)) {
         Py_RETURN_TRUE;
     }
-    int64_t deadline = wait ? PARK_FOREVER : 0;
-    if (values[1] != NULL && wait && deadline_of_acquire(values[1], &deadline) < 0) {
-        return NULL;
-    }
-    int taken = permits_take_slow(&self->permits, deadline);
+    int64_t wait = !blocking ? 0 : values[1] == NULL ? PARK_FOREVER : wait_of_acquire(values[1]);
+    int taken = wait < 0 ? -1 : permits_take_slow(&self->permits, wait);
     return taken < 0 ? NULL : PyBool_FromLong(taken);
 }
 
@@ -360,25 +373,27 @@ count_to_release(PyObject *n)
         }
         return -1;
     }
-    PyObject *whole = PyNumber_Index(n);
+    PyObject *whole = whole_number(n);
     if (whole == NULL) {
         return -1;
     }
-    long long count = PyLong_AsLongLong(whole);
+    int overflow;
+    long long count = PyLong_AsLongLongAndOverflow(whole, &overflow);
     Py_DECREF(whole);
-    if (count > UNLIMITED_START) {
-        PyErr_SetString(PyExc_OverflowError, "semaphore value is too large");
-        return -1;
-    }
-    return count;
+    return overflow || count > PERMITS_MAX ? TOO_MANY : count;
 }
 
-/* Gives `count` permits if there are at most `limit` then. */
-static PyObject *
-give(semaphore_object *self, int64_t count, int64_t limit, PyObject *error, const char *message)
+/* Gives `count` permits if there are at most `limit` then. Returns None, or NULL with an exception set. */
+static inline PyObject *
+give(semaphore_object *self, int64_t count, int64_t limit)
 {
     if (!permits_give(&self->permits, count, limit)) {
-        PyErr_SetString(error, message);
+        if (limit == PERMITS_MAX) {
+            PyErr_SetString(PyExc_OverflowError, "semaphore value is too large");
+        }
+        else {
+            PyErr_SetString(PyExc_ValueError, "Semaphore released too many times");
+        }
         return NULL;
     }
     return private_condition_notify(self->dict) < 0 ? NULL : Py_NewRef(Py_None);
@@ -408,41 +423,56 @@ static PyObject *
 semaphore_release(semaphore_object *self, PyObject *const *args, Py_ssize_t count, PyObject *keywords)
 {
     int64_t n = unpack_release("Semaphore.release", args, count, keywords);
-    return n < 0 ? NULL : give(self, n, PERMITS_MAX, PyExc_OverflowError, "semaphore value is too large");
+    return n < 0 ? NULL : give(self, n, PERMITS_MAX);
 }
 
-PyDoc_STRVAR(bounded_release_doc,
-             "release($self, /, n=1)\n--\n\n"
-             "Add n to the value; as threading.BoundedSemaphore.release. Any thread may do so.\n\n"
-             "Up to n of the threads that wait, if any, get to take one. Raise ValueError if n is less than one, or if the\n"
-             "value would exceed the one at the start: it does not change then.");
+PyDoc_STRVAR(
+    bounded_release_doc,
+    "release($self, /, n=1)\n--\n\n"
+    "Add n to the value; as threading.BoundedSemaphore.release. Any thread may do so.\n\n"
+    "Up to n of the threads that wait, if any, get to take one. Raise ValueError if n is less than one, or if the\n"
+    "value would exceed the one at the start: it does not change then.");
 
-/* Returns 1 if n more would exceed the start value, which is not an int; 0 if not; -1 with an exception set. */
+/* Returns 1 if n more would exceed the bound; 0 if not; -1 with an exception set. */
 static int
-exceeds_initial(bounded_object *self, int64_t n)
+exceeds_bound(bounded_object *self, int64_t n)
 {
     PyObject *value = get_value(&self->base, n);
-    int exceeds = value == NULL ? -1 : PyObject_RichCompareBool(value, self->initial, Py_GT);
+    PyObject *bound = value == NULL ? NULL : bounded_get_initial(self, NULL);
+    int exceeds = bound == NULL ? -1 : PyObject_RichCompareBool(value, bound, Py_GT);
     Py_XDECREF(value);
+    Py_XDECREF(bound);
     return exceeds;
 }
 
-static PyObject *
-bounded_release(bounded_object *self, PyObject *const *args, Py_ssize_t count, PyObject *keywords)
+/* Whether the value and its bound are ints of usual size. */
+static inline bool
+is_plain_int(bounded_object *self)
+{
+    return self->initial == NULL && self->base.origin == NULL;
+}
+
+static Py_NO_INLINE PyObject *
+bounded_release_slow(bounded_object *self, PyObject *const *args, Py_ssize_t count, PyObject *keywords)
 {
     int64_t n = unpack_release("BoundedSemaphore.release", args, count, keywords);
     if (n < 0) {
         return NULL;
     }
-    int64_t limit = self->bound;
-    if (self->initial != NULL) {
-        int exceeds = exceeds_initial(self, n);
-        if (exceeds < 0) {
-            return NULL;
-        }
-        limit = exceeds ? 0 : PERMITS_MAX;
+    if (is_plain_int(self)) {
+        return give(&self->base, n, self->bound);
     }
-    return give(&self->base, n, limit, PyExc_ValueError, "Semaphore released too many times");
+    int exceeds = exceeds_bound(self, n);
+    return exceeds < 0 ? NULL : give(&self->base, n, exceeds ? 0 : PERMITS_MAX);
+}
+
+static PyObject *
+bounded_release(bounded_object *self, PyObject *const *args, Py_ssize_t count, PyObject *keywords)
+{
+    if (count == 0 && keywords == NULL && is_plain_int(self)) {
+        return give(&self->base, 1, self->bound);
+    }
+    return bounded_release_slow(self, args, count, keywords);
 }
 
 PyDoc_STRVAR(enter_doc,
@@ -498,16 +528,6 @@ semaphore_repr(semaphore_object *self)
     return repr;
 }
 
-static PyObject *
-bounded_get_initial(bounded_object *self, void *Py_UNUSED(closure))
-{
-    PyObject *initial;
-    Py_BEGIN_CRITICAL_SECTION(self);
-    initial = Py_XNewRef(self->initial);
-    Py_END_CRITICAL_SECTION();
-    return initial == NULL ? PyLong_FromLongLong(self->bound) : initial;
-}
-
 static int
 bounded_set_initial(bounded_object *self, PyObject *value, void *Py_UNUSED(closure))
 {
@@ -548,15 +568,17 @@ static PyMemberDef semaphore_members[] = {
 static PyGetSetDef semaphore_getset[] = {
     OBJECT_GETSET,
     {"_value", (getter)semaphore_get_value, (setter)semaphore_set_value, "The value."},
-    {"_cond", private_condition_get, NULL, "A condition that release() notifies, made when first read."},
+    {"_cond", private_condition_get, NULL, "A condition that release() notifies, made when first read.",
+     PRIVATE_CONDITION(semaphore_object, permits.queue)},
     {NULL},
 };
 
-PyDoc_STRVAR(semaphore_doc,
-             "Semaphore(value=1)\n--\n\n"
-             "A counter that does not go below zero: acquire() takes one, release() adds one; as threading.Semaphore.\n\n"
-             "value is what it starts with; float('inf') means that acquire() never waits. Raise ValueError if it is\n"
-             "negative. The semaphore is a context manager.");
+PyDoc_STRVAR(
+    semaphore_doc,
+    "Semaphore(value=1)\n--\n\n"
+    "A counter that does not go below zero: acquire() takes one, release() adds one; as threading.Semaphore.\n\n"
+    "value is what it starts with; float('inf') means that acquire() never waits. Raise ValueError if it is\n"
+    "negative. The semaphore is a context manager.");
 
 static PyType_Slot semaphore_slots[] = {
     {Py_tp_doc, (void *)semaphore_doc},
@@ -579,7 +601,10 @@ static PyType_Spec semaphore_spec = {
     .slots = semaphore_slots,
 };
 
+/* acquire and __enter__ once more: the interpreter's shortcut for a call wants the method to be of the very type. */
 static PyMethodDef bounded_methods[] = {
+    {"acquire", OBJECT_METHOD(semaphore_acquire), METH_FASTCALL | METH_KEYWORDS, acquire_doc},
+    {"__enter__", OBJECT_METHOD(semaphore_acquire), METH_FASTCALL | METH_KEYWORDS, enter_doc},
     {"release", OBJECT_METHOD(bounded_release), METH_FASTCALL | METH_KEYWORDS, bounded_release_doc},
     {"__exit__", OBJECT_METHOD(bounded_exit), METH_FASTCALL, exit_doc},
     {NULL},
@@ -596,16 +621,11 @@ PyDoc_STRVAR(bounded_doc,
              "A release() too many raises ValueError. value is as for Semaphore.");
 
 static PyType_Slot bounded_slots[] = {
-    {Py_tp_doc, (void *)bounded_doc},
-    {Py_tp_new, bounded_new},
-    {Py_tp_init, bounded_init},
-    {Py_tp_traverse, bounded_traverse},
-    {Py_tp_clear, semaphore_clear},
-    {Py_tp_dealloc, bounded_dealloc},
-    {Py_tp_repr, bounded_repr},
-    {Py_tp_methods, bounded_methods},
-    {Py_tp_getset, bounded_getset},
-    {0, NULL},
+    {Py_tp_doc, (void *)bounded_doc}, {Py_tp_new, bounded_new},
+    {Py_tp_init, bounded_init},       {Py_tp_traverse, bounded_traverse},
+    {Py_tp_clear, semaphore_clear},   {Py_tp_dealloc, bounded_dealloc},
+    {Py_tp_repr, bounded_repr},       {Py_tp_methods, bounded_methods},
+    {Py_tp_getset, bounded_getset},   {0, NULL},
 };
 
 static PyType_Spec bounded_spec = {

@@ -6,11 +6,14 @@
 
 #include "../module.h"
 
-#define NANOSECONDS 1000000000
+#define NANOSECONDS INT64_C(1000000000)
 
 int64_t
 deadline_after(int64_t nanoseconds)
 {
+    if (nanoseconds == 0 || nanoseconds == PARK_FOREVER) {
+        return nanoseconds;
+    }
     int64_t now = park_now();
     return nanoseconds > PARK_FOREVER - now ? PARK_FOREVER : now + nanoseconds;
 }
@@ -34,7 +37,7 @@ raise_as_standard_lock(PyObject *blocking, PyObject *timeout)
 static bool
 nanoseconds_from_double(double seconds, int64_t *nanoseconds)
 {
-    double exact = ceil(seconds * 1e9);
+    double exact = seconds < 0 ? floor(seconds * 1e9) : ceil(seconds * 1e9);
     /* Not true for NaN. The upper bound is exactly 2**63. */
     if (!(exact >= -9223372036854775808.0 && exact < 9223372036854775808.0)) {
         return false;
@@ -62,6 +65,9 @@ timeout_to_nanoseconds(PyObject *seconds, int64_t *nanoseconds)
     if (PyFloat_Check(seconds)) {
         converted = nanoseconds_from_double(PyFloat_AS_DOUBLE(seconds), nanoseconds);
     }
+    else if (PyLong_CheckExact(seconds)) {
+        converted = nanoseconds_from_int(seconds, nanoseconds);
+    }
     else if (PyIndex_Check(seconds)) {
         PyObject *whole = PyNumber_Index(seconds);
         if (whole == NULL) {
@@ -82,51 +88,49 @@ timeout_to_nanoseconds(PyObject *seconds, int64_t *nanoseconds)
     return converted ? 0 : raise_as_standard_lock(Py_True, seconds);
 }
 
-int
-deadline_from_timeout(PyObject *timeout, int64_t *deadline)
+/* Whether the timeout is zero or less, compared as the running version does: the TypeError names the operator, and NaN
+ * is neither. Returns -1 with an exception set. */
+static int
+is_over(PyObject *timeout)
 {
-    if (timeout == Py_None) {
-        *deadline = PARK_FOREVER;
-        return 0;
-    }
-    int64_t nanoseconds = 0;
-    if (PyFloat_CheckExact(timeout) && nanoseconds_from_double(PyFloat_AS_DOUBLE(timeout), &nanoseconds)) {
-        *deadline = nanoseconds <= 0 ? 0 : deadline_after(nanoseconds);
-        return 0;
-    }
-    /* Compares as the running version does: the TypeError names the operator, and NaN is neither. */
     PyObject *zero = PyLong_FromLong(0);
     if (zero == NULL) {
         return -1;
     }
 #if PY_VERSION_HEX >= 0x030E0000
-    int now = PyObject_RichCompareBool(timeout, zero, Py_LE);
+    int over = PyObject_RichCompareBool(timeout, zero, Py_LE);
 #else
-    int later = PyObject_RichCompareBool(timeout, zero, Py_GT);
-    int now = later < 0 ? -1 : !later;
+    int left = PyObject_RichCompareBool(timeout, zero, Py_GT);
+    int over = left < 0 ? -1 : !left;
 #endif
     Py_DECREF(zero);
-    if (now < 0) {
-        return -1;
-    }
-    if (now) {
-        *deadline = 0;
-        return 0;
-    }
-    if (timeout_to_nanoseconds(timeout, &nanoseconds) < 0) {
-        return -1;
-    }
-    *deadline = deadline_after(nanoseconds);
-    return 0;
+    return over;
 }
 
-int
-deadline_from_total_timeout(PyObject *timeout, int64_t *deadline)
+int64_t
+wait_from_timeout(PyObject *timeout)
+{
+    if (timeout == Py_None) {
+        return PARK_FOREVER;
+    }
+    int64_t nanoseconds = 0;
+    if (PyFloat_CheckExact(timeout) && nanoseconds_from_double(PyFloat_AS_DOUBLE(timeout), &nanoseconds)) {
+        return nanoseconds < 0 ? 0 : nanoseconds;
+    }
+    int over = is_over(timeout);
+    if (over != 0) {
+        return over < 0 ? -1 : 0;
+    }
+    return timeout_to_nanoseconds(timeout, &nanoseconds) < 0 ? -1 : nanoseconds;
+}
+
+int64_t
+wait_from_total_timeout(PyObject *timeout)
 {
     if (PyFloat_Check(timeout) && isnan(PyFloat_AS_DOUBLE(timeout))) {
         return raise_as_standard_lock(Py_True, timeout);
     }
-    return deadline_from_timeout(timeout, deadline);
+    return wait_from_timeout(timeout);
 }
 
 static int
@@ -141,27 +145,27 @@ is_blocking(PyObject *blocking)
 #endif
 }
 
-int
-deadline_from_lock_arguments(PyObject *blocking, PyObject *timeout, int64_t *deadline)
+int64_t
+wait_from_acquire_arguments(PyObject *const *args, Py_ssize_t count, PyObject *keywords)
 {
-    int wait = blocking == NULL || blocking == Py_True ? 1 : is_blocking(blocking);
-    if (wait < 0) {
+    if (count == 1 && keywords == NULL && PyBool_Check(args[0])) {
+        return args[0] == Py_True ? PARK_FOREVER : 0;
+    }
+    static const char *const names[] = {"blocking", "timeout", NULL};
+    PyObject *values[2];
+    if (unpack_arguments("acquire", names, args, count, keywords, values) < 0) {
         return -1;
     }
-    *deadline = wait ? PARK_FOREVER : 0;
-    if (timeout == NULL) {
-        return 0;
-    }
-    int64_t nanoseconds = 0;
-    if (timeout_to_nanoseconds(timeout, &nanoseconds) < 0) {
+    int blocking = values[0] == NULL ? 1 : is_blocking(values[0]);
+    int64_t nanoseconds = -NANOSECONDS;
+    if (blocking < 0 || (values[1] != NULL && timeout_to_nanoseconds(values[1], &nanoseconds) < 0)) {
         return -1;
     }
-    if (nanoseconds == -(int64_t)NANOSECONDS) {
-        return 0; /* the default, -1 second */
+    if (nanoseconds == -NANOSECONDS) {
+        return blocking ? PARK_FOREVER : 0; /* no timeout, or the default of -1 second */
     }
-    if (!wait || nanoseconds < 0) {
-        return raise_as_standard_lock(wait ? Py_True : Py_False, timeout);
+    if (!blocking || nanoseconds < 0) {
+        return raise_as_standard_lock(blocking ? Py_True : Py_False, values[1]);
     }
-    *deadline = nanoseconds == 0 ? 0 : deadline_after(nanoseconds);
-    return 0;
+    return nanoseconds;
 }

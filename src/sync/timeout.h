@@ -5,22 +5,22 @@
 #include "../compat.h"
 #include "../park/park.h"
 
-/* The deadline that lies this many nanoseconds ahead. */
+/* The deadline that lies this many nanoseconds ahead; 0 and PARK_FOREVER stay what they are. */
 int64_t deadline_after(int64_t nanoseconds);
 
-/* Seconds (int or float) to nanoseconds, rounded up, as the standard library's locks convert them.
+/* Seconds (int or float) to nanoseconds, rounded away from zero, as the standard library's locks convert them.
  * Returns -1 with TypeError, ValueError (NaN) or OverflowError set, and changes nothing then. */
 int timeout_to_nanoseconds(PyObject *seconds, int64_t *nanoseconds);
 
-/* The `timeout` of Condition.wait and what is built on it: None is for ever, zero and less is now.
+/* The `timeout` of Condition.wait and what is built on it, as nanoseconds: PARK_FOREVER for None, 0 for zero and less.
  * Returns -1 with an exception set. */
-int deadline_from_timeout(PyObject *timeout, int64_t *deadline);
+int64_t wait_from_timeout(PyObject *timeout);
 
-/* The `timeout` of several waits together, of Semaphore.acquire say: the same, but NaN is refused on every version. */
-int deadline_from_total_timeout(PyObject *timeout, int64_t *deadline);
+/* The same for several waits together, of Condition.wait_for say, but NaN is refused on every version. */
+int64_t wait_from_total_timeout(PyObject *timeout);
 
-/* The `blocking` and `timeout` of Lock.acquire; NULL: not given. Sets the deadline: PARK_FOREVER, or 0 for a call that
- * must not wait. Returns -1 with an exception set. */
-int deadline_from_lock_arguments(PyObject *blocking, PyObject *timeout, int64_t *deadline);
+/* How long a call of Lock.acquire or RLock.acquire with arguments may wait, in nanoseconds: 0 not at all, PARK_FOREVER
+ * without limit. The clock is not read: most calls need not wait. Returns -1 with an exception set. */
+int64_t wait_from_acquire_arguments(PyObject *const *args, Py_ssize_t count, PyObject *keywords);
 
 #endif

@@ -22,7 +22,9 @@ wait_begin(void)
     waiter *w = waiter_begin();
     if (w == NULL) {
         PyErr_NoMemory();
+        return NULL;
     }
+    w->thread = thread_ident();
     return w;
 }
 

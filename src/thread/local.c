@@ -58,7 +58,7 @@ typedef struct {
     PyObject_HEAD
     PyObject *weakrefs;
     PyTypeObject *base; /* cthreading.local itself */
-    PyObject *args;     /* for __init__ in each thread; NULL once cleared */
+    PyObject *args;     /* for __init__ in each thread; NULL: there is none, or it has been cleared */
     PyObject *keywords;
     uint64_t number;
     membership *values;
@@ -492,6 +492,19 @@ local_release(local_object *self)
     }
 }
 
+/* The values of this thread, without the call of __init__ that the caller is about to do. */
+static int
+local_begin_values(local_object *self)
+{
+    thread_values *thread = thread_current(self->base);
+    PyObject *dict;
+    if (thread == NULL || local_add_values(self, thread, &dict) < 0) {
+        return -1;
+    }
+    Py_DECREF(dict);
+    return 0;
+}
+
 static PyObject *
 local_new(PyTypeObject *type, PyObject *args, PyObject *keywords)
 {
@@ -512,14 +525,27 @@ local_new(PyTypeObject *type, PyObject *args, PyObject *keywords)
     self->args = Py_NewRef(args);
     self->keywords = Py_XNewRef(keywords);
     self->number = number_next();
-    /* The values of this thread, without the call of __init__ that the caller is about to do. */
-    thread_values *thread = thread_current(base);
-    PyObject *dict;
-    if (thread == NULL || local_add_values(self, thread, &dict) < 0) {
+    if (type->tp_init != PyBaseObject_Type.tp_init && local_begin_values(self) < 0) {
         Py_DECREF(self);
         return NULL;
     }
-    Py_DECREF(dict);
+    return (PyObject *)self;
+}
+
+/* Most locals have no subclass and no arguments: this makes one without looking for either. */
+static PyObject *
+local_vectorcall(PyObject *callable, PyObject *const *args, size_t flags, PyObject *keywords)
+{
+    PyTypeObject *type = (PyTypeObject *)callable;
+    if (PyVectorcall_NARGS(flags) != 0 || keywords != NULL || type->tp_new != local_new ||
+        type->tp_init != PyBaseObject_Type.tp_init) {
+        return construct_slow(callable, args, flags, keywords);
+    }
+    local_object *self = (local_object *)type->tp_alloc(type, 0);
+    if (self != NULL) {
+        self->base = (PyTypeObject *)Py_NewRef(type);
+        self->number = number_next();
+    }
     return (PyObject *)self;
 }
 
@@ -644,15 +670,9 @@ PyDoc_STRVAR(local_doc,
              "first does so, with the arguments that the object was made with; what is in __slots__ is shared.");
 
 static PyType_Slot local_slots[] = {
-    {Py_tp_doc, (void *)local_doc},
-    {Py_tp_new, local_new},
-    {Py_tp_traverse, local_traverse},
-    {Py_tp_clear, local_clear},
-    {Py_tp_dealloc, local_dealloc},
-    {Py_tp_getattro, local_getattro},
-    {Py_tp_setattro, local_setattro},
-    {Py_tp_members, local_members},
-    {0, NULL},
+    {Py_tp_doc, (void *)local_doc},   {Py_tp_new, local_new},         {Py_tp_traverse, local_traverse},
+    {Py_tp_clear, local_clear},       {Py_tp_dealloc, local_dealloc}, {Py_tp_getattro, local_getattro},
+    {Py_tp_setattro, local_setattro}, {Py_tp_members, local_members}, {0, NULL},
 };
 
 static PyType_Spec local_spec = {
@@ -683,5 +703,9 @@ local_exec(PyObject *module)
         return -1;
     }
     state->local_type = module_add_type(module, &local_spec, NULL);
-    return state->local_type == NULL ? -1 : 0;
+    if (state->local_type == NULL) {
+        return -1;
+    }
+    state->local_type->tp_vectorcall = local_vectorcall;
+    return 0;
 }
