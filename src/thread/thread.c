@@ -80,9 +80,8 @@ handle_object_set_done(PyObject *self, PyObject *Py_UNUSED(ignored))
 static PyObject *
 handle_object_join(PyObject *self, PyObject *const *args, Py_ssize_t count)
 {
-    int64_t deadline;
-    if (deadline_from_total_timeout(count == 0 ? Py_None : args[0], &deadline) < 0 ||
-        handle_join(((handle_object *)self)->handle, deadline) < 0) {
+    int64_t wait = wait_from_total_timeout(count == 0 ? Py_None : args[0]);
+    if (wait < 0 || handle_join(((handle_object *)self)->handle, deadline_after(wait)) < 0) {
         return NULL;
     }
     Py_RETURN_NONE;
@@ -91,14 +90,11 @@ handle_object_join(PyObject *self, PyObject *const *args, Py_ssize_t count)
 static PyObject *
 handle_object_acquire(PyObject *self, PyObject *const *args, Py_ssize_t count, PyObject *keywords)
 {
-    static const char *const names[] = {"blocking", "timeout", NULL};
-    PyObject *values[2];
-    int64_t deadline = PARK_FOREVER;
-    if (unpack_arguments("acquire", names, args, count, keywords, values) < 0 ||
-        deadline_from_lock_arguments(values[0], values[1], &deadline) < 0) {
+    int64_t wait = wait_from_acquire_arguments(args, count, keywords);
+    if (wait < 0) {
         return NULL;
     }
-    int done = handle_join(((handle_object *)self)->handle, deadline);
+    int done = handle_join(((handle_object *)self)->handle, deadline_after(wait));
     return done < 0 ? NULL : PyBool_FromLong(done);
 }
 
@@ -851,7 +847,6 @@ thread_join(PyObject *object, PyObject *const *args, Py_ssize_t count, PyObject 
     static const char *const names[] = {"timeout", NULL};
     thread_object *self = (thread_object *)object;
     PyObject *timeout = NULL;
-    int64_t deadline = PARK_FOREVER;
     if ((count != 0 || keywords != NULL) && unpack_arguments("join", names, args, count, keywords, &timeout) < 0) {
         return NULL;
     }
@@ -867,11 +862,9 @@ thread_join(PyObject *object, PyObject *const *args, Py_ssize_t count, PyObject 
                         started ? "cannot join current thread" : "cannot join thread before it is started");
         return NULL;
     }
-    if (timeout != NULL && deadline_from_total_timeout(timeout, &deadline) < 0) {
-        return NULL;
-    }
-    thread_handle *handle = thread_get_handle(self);
-    if (handle == NULL || handle_join(handle, deadline) < 0) {
+    int64_t wait = timeout == NULL ? PARK_FOREVER : wait_from_total_timeout(timeout);
+    thread_handle *handle = wait < 0 ? NULL : thread_get_handle(self);
+    if (handle == NULL || handle_join(handle, deadline_after(wait)) < 0) {
         return NULL;
     }
     Py_RETURN_NONE;
