@@ -1,8 +1,8 @@
 """Python's threading module in C: import cthreading as threading.
 
-Every name of the running threading is here. The types and functions are ours, from the extension module; the exceptions,
-TIMEOUT_MAX and ExceptHookArgs are the standard library's own. A private name that is not ours is looked up in threading
-each time.
+Every name of the running threading is here. The types and functions are ours, from the extension module; the
+exceptions, TIMEOUT_MAX and ExceptHookArgs are the standard library's own. A private name that is not ours is looked up
+in threading each time.
 """
 
 import os as _os
@@ -24,7 +24,11 @@ except ModuleNotFoundError as _error:
         raise ImportError("cthreading has not been built for this Python: run `pip install .` first") from None
 
 if _sys.version_info >= (3, 15):
-    from cthreading._iterators import concurrent_tee, serialize_iterator, synchronized_iterator
+    from cthreading import _iterators
+
+    concurrent_tee = _iterators.concurrent_tee
+    serialize_iterator = _iterators.serialize_iterator
+    synchronized_iterator = _iterators.synchronized_iterator
 
 __all__ = [*_threading.__all__]
 

@@ -3,7 +3,7 @@
 from cthreading._core import Lock
 
 
-class serialize_iterator:  # noqa: N801
+class serialize_iterator:
     """An iterator that several threads may use: one of them at a time is in the one that it wraps.
 
     send(), throw() and close() are those of a generator, one at a time as well; AttributeError if it has none.
@@ -49,10 +49,10 @@ def synchronized_iterator(func):
     return serialized
 
 
-class _concurrent_tee:  # noqa: N801
+class _concurrent_tee:
     """One of the iterators that concurrent_tee returns.
 
-    They walk along one linked list of [value, next] cells; who comes to its end, an empty cell, fills it under the lock.
+    They walk along one list of linked [value, next] cells; who comes to the last, an empty one, fills it under the lock.
     """
 
     __slots__ = ("cell", "iterator", "lock")

@@ -54,7 +54,7 @@ class Results(unittest.TestResult):
         if not isinstance(test, unittest.TestCase):
             self.write(test, **self.outcome)
 
-    addFailure = addError  # noqa: N815
+    addFailure = addError
 
     def addSubTest(self, test: unittest.TestCase, subtest: unittest.TestCase, err: Any) -> None:
         if err is not None:

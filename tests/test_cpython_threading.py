@@ -19,10 +19,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import run_cpython_suite
 from cpython_exclusions import EXCLUSIONS
 
 import cthreading
-import run_cpython_suite
 
 SUITES = ("test_threading", "test_thread", "test_threading_local", "test_threadsignals", "test_threadedtempfile")
 RUNNER = Path(run_cpython_suite.__file__).resolve()

@@ -12,9 +12,10 @@ from collections.abc import Callable
 from types import ModuleType
 from typing import Any
 
-import cthreading
 import pytest
 from helpers import PATIENCE, Crew, run_python, wait_until
+
+import cthreading
 
 
 class Token:

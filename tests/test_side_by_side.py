@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from helpers import PATIENCE, run_python, wait_until
 
 import cthreading
-from helpers import PATIENCE, run_python, wait_until
 
 
 def run(thread: Any) -> Any:
@@ -49,8 +49,10 @@ def test_the_main_thread_is_each_modules_own() -> None:
         theirs.daemon,
     )
     assert ours.is_alive()
-    assert ours in cthreading.enumerate() and theirs not in cthreading.enumerate()
-    assert theirs in threading.enumerate() and ours not in threading.enumerate()
+    assert ours in cthreading.enumerate()
+    assert theirs not in cthreading.enumerate()
+    assert theirs in threading.enumerate()
+    assert ours not in threading.enumerate()
     assert cthreading.current_thread() is ours
 
 
@@ -133,7 +135,8 @@ def test_an_excepthook_set_through_threading_serves_our_threads(monkeypatch: pyt
     assert [args.thread for args in own] == [thread]
     assert len(seen) == 1
     run(threading.Thread(target=fail))
-    assert len(seen) == 2 and len(own) == 1
+    assert len(seen) == 2
+    assert len(own) == 1
 
 
 def tracer(*_: Any) -> None:

@@ -15,9 +15,9 @@ from types import ModuleType
 from typing import Any
 
 import pytest
+from helpers import PATIENCE, join_all, run_python, wait_until
 
 import cthreading
-from helpers import PATIENCE, join_all, run_python, wait_until
 
 
 def test_target_gets_its_arguments(module: ModuleType) -> None:
@@ -92,7 +92,8 @@ def test_name_given(module: ModuleType, given: dict[str, Any], expected: str) ->
 @pytest.mark.parametrize("given", [{}, {"name": ""}, {"name": None}, {"target": object()}])
 def test_default_name_is_numbered(module: ModuleType, given: dict[str, Any]) -> None:
     first, second = (module.Thread(**given).name for _ in range(2))
-    assert first.startswith("Thread-") and first.removeprefix("Thread-").isdigit()
+    assert first.startswith("Thread-")
+    assert first.removeprefix("Thread-").isdigit()
     assert int(second.removeprefix("Thread-")) == int(first.removeprefix("Thread-")) + 1
 
 
@@ -502,7 +503,8 @@ def test_a_failing_excepthook_is_reported(module: ModuleType, monkeypatch: Any, 
     assert capsys.readouterr().err == "Exception in threading.excepthook:\n"
     ((kind, error, traceback),) = seen
     assert (kind, str(error)) == (KeyError, "'hook'")
-    assert error.__suppress_context__ and isinstance(error.__context__, ZeroDivisionError)
+    assert error.__suppress_context__
+    assert isinstance(error.__context__, ZeroDivisionError)
     assert traceback is error.__traceback__
 
 
@@ -548,7 +550,7 @@ def test_the_stack_size_is_honoured() -> None:
     finally:
         module.stack_size(before)
     for size in (-1, 1):
-        with pytest.raises(ValueError):
+        with pytest.raises(ValueError, match="size"):
             module.stack_size(size)
 
 

@@ -10,9 +10,9 @@ import textwrap
 import time
 
 import pytest
+from helpers import PATIENCE, child_environment, join_all, run_python, wait_until
 
 import cthreading
-from helpers import PATIENCE, child_environment, join_all, run_python, wait_until
 
 forks = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 

@@ -243,11 +243,12 @@ handle_proceed(thread_handle *self, bool call)
 static void
 give_way(unsigned *turns)
 {
-    Py_BEGIN_ALLOW_THREADS
-    if (++*turns < 100) {
+    Py_BEGIN_ALLOW_THREADS if (++*turns < 100)
+    {
         sched_yield();
     }
-    else {
+    else
+    {
         nanosleep(&(struct timespec){.tv_nsec = 50000}, NULL);
     }
     Py_END_ALLOW_THREADS
@@ -348,8 +349,7 @@ static void
 reap(thread_handle *self)
 {
     if (claim_remains(self)) {
-        Py_BEGIN_ALLOW_THREADS
-        pthread_join(self->thread, NULL);
+        Py_BEGIN_ALLOW_THREADS pthread_join(self->thread, NULL);
         Py_END_ALLOW_THREADS
     }
 }

@@ -15,19 +15,19 @@
 
 typedef struct thread_handle {
     _Atomic int references;
-    _Atomic bool done;          /* joins return; written with the mutex held */
-    _Atomic bool reaped;        /* nobody else is to pthread_join or pthread_detach it */
-    _Atomic bool born;          /* has a thread state, or will never have one */
-    _Atomic int order;          /* what the starter tells the new thread: see handle_proceed */
+    _Atomic bool done;               /* joins return; written with the mutex held */
+    _Atomic bool reaped;             /* nobody else is to pthread_join or pthread_detach it */
+    _Atomic bool born;               /* has a thread state, or will never have one */
+    _Atomic int order;               /* what the starter tells the new thread: see handle_proceed */
     _Atomic unsigned long native_id; /* 0: not known yet */
-    bool daemon;                /* nobody waits for it at exit */
+    bool daemon;                     /* nobody waits for it at exit */
     bool listed;
     struct thread_handle *next;
     struct thread_handle *previous;
     PyInterpreterState *interpreter;
     pthread_t thread;
     unsigned long ident;
-    uint32_t generation;        /* the fork generation in which `thread` means something to pthread_join */
+    uint32_t generation; /* the fork generation in which `thread` means something to pthread_join */
     waitqueue joiners;
     parker start;
     void (*body)(void *);

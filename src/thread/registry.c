@@ -41,12 +41,8 @@ main_thread_init(PyObject *self, PyObject *args, PyObject *keywords)
 PyDoc_STRVAR(main_thread_type_doc, "The Thread of the thread that the interpreter was started in.");
 
 static PyType_Slot main_thread_slots[] = {
-    {Py_tp_doc, (void *)main_thread_type_doc},
-    {Py_tp_init, main_thread_init},
-    {Py_tp_dealloc, thread_dealloc},
-    {Py_tp_traverse, thread_traverse},
-    {Py_tp_clear, thread_clear},
-    {0, NULL},
+    {Py_tp_doc, (void *)main_thread_type_doc}, {Py_tp_init, main_thread_init}, {Py_tp_dealloc, thread_dealloc},
+    {Py_tp_traverse, thread_traverse},         {Py_tp_clear, thread_clear},    {0, NULL},
 };
 
 static PyType_Spec main_thread_spec = {
@@ -367,9 +363,10 @@ deprecated_active_count(PyObject *module, PyObject *ignored)
     return active_count(module, ignored);
 }
 
-PyDoc_STRVAR(get_ident_doc,
-             "get_ident($module, /)\n--\n\n"
-             "Return the calling thread's identifier, a nonzero integer that may be used again once the thread has ended.");
+PyDoc_STRVAR(
+    get_ident_doc,
+    "get_ident($module, /)\n--\n\n"
+    "Return the calling thread's identifier, a nonzero integer that may be used again once the thread has ended.");
 
 static PyObject *
 get_ident(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
@@ -389,11 +386,12 @@ get_native_id(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
 }
 #endif
 
-PyDoc_STRVAR(stack_size_doc,
-             "stack_size([size])\n\n"
-             "Return the stack size, in bytes, of the threads to be started; 0 is the system's default.\n\n"
-             "With size, set it. Raise ValueError if size is negative or not one that the system takes, RuntimeError if\n"
-             "the system has no such setting.");
+PyDoc_STRVAR(
+    stack_size_doc,
+    "stack_size([size])\n\n"
+    "Return the stack size, in bytes, of the threads to be started; 0 is the system's default.\n\n"
+    "With size, set it. Raise ValueError if size is negative or not one that the system takes, RuntimeError if\n"
+    "the system has no such setting.");
 
 static PyObject *
 stack_size(PyObject *Py_UNUSED(module), PyObject *const *args, Py_ssize_t count)

@@ -217,7 +217,8 @@ hand_over(PyObject *registrar, const char *keyword, PyMethodDef *definition, PyO
     PyObject *function = PyCFunction_NewEx(definition, module, NULL);
     PyObject *args = function == NULL ? NULL : keyword == NULL ? PyTuple_Pack(1, function) : PyTuple_New(0);
     PyObject *keywords = keyword == NULL ? NULL : Py_BuildValue("{sO}", keyword, function);
-    PyObject *done = args == NULL || (keyword != NULL && keywords == NULL) ? NULL : PyObject_Call(registrar, args, keywords);
+    PyObject *done =
+        args == NULL || (keyword != NULL && keywords == NULL) ? NULL : PyObject_Call(registrar, args, keywords);
     Py_XDECREF(function);
     Py_XDECREF(args);
     Py_XDECREF(keywords);

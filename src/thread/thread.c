@@ -111,14 +111,18 @@ handle_object_get_ident(PyObject *self, void *Py_UNUSED(closure))
 }
 
 static PyMethodDef handle_object_methods[] = {
-    {"is_done", handle_object_is_done, METH_NOARGS, PyDoc_STR("is_done($self, /)\n--\n\nReturn whether the thread has ended.")},
-    {"_set_done", handle_object_set_done, METH_NOARGS, PyDoc_STR("_set_done($self, /)\n--\n\nMark the thread as ended.")},
+    {"is_done", handle_object_is_done, METH_NOARGS,
+     PyDoc_STR("is_done($self, /)\n--\n\nReturn whether the thread has ended.")},
+    {"_set_done", handle_object_set_done, METH_NOARGS,
+     PyDoc_STR("_set_done($self, /)\n--\n\nMark the thread as ended.")},
     {"join", (PyCFunction)(void (*)(void))handle_object_join, METH_FASTCALL,
      PyDoc_STR("join($self, timeout=None, /)\n--\n\nWait until the thread has ended, at most timeout seconds.")},
     {"acquire", (PyCFunction)(void (*)(void))handle_object_acquire, METH_FASTCALL | METH_KEYWORDS,
-     PyDoc_STR("acquire($self, /, blocking=True, timeout=-1)\n--\n\nWait until the thread has ended; return whether it has.")},
+     PyDoc_STR(
+         "acquire($self, /, blocking=True, timeout=-1)\n--\n\nWait until the thread has ended; return whether it has.")},
     {"release", handle_object_set_done, METH_NOARGS, PyDoc_STR("release($self, /)\n--\n\nMark the thread as ended.")},
-    {"locked", handle_object_locked, METH_NOARGS, PyDoc_STR("locked($self, /)\n--\n\nReturn whether the thread is alive.")},
+    {"locked", handle_object_locked, METH_NOARGS,
+     PyDoc_STR("locked($self, /)\n--\n\nReturn whether the thread is alive.")},
     {NULL},
 };
 
@@ -130,12 +134,8 @@ static PyGetSetDef handle_object_getset[] = {
 PyDoc_STRVAR(handle_object_doc, "The life of one thread. As a lock, it is locked while the thread is alive.");
 
 static PyType_Slot handle_object_slots[] = {
-    {Py_tp_doc, (void *)handle_object_doc},
-    {Py_tp_dealloc, handle_object_dealloc},
-    {Py_tp_repr, handle_object_repr},
-    {Py_tp_methods, handle_object_methods},
-    {Py_tp_getset, handle_object_getset},
-    {0, NULL},
+    {Py_tp_doc, (void *)handle_object_doc}, {Py_tp_dealloc, handle_object_dealloc}, {Py_tp_repr, handle_object_repr},
+    {Py_tp_methods, handle_object_methods}, {Py_tp_getset, handle_object_getset},   {0, NULL},
 };
 
 static PyType_Spec handle_object_spec = {
@@ -661,10 +661,9 @@ start_by_function(module_state *state, thread_object *self, PyObject *function)
     }
     Py_DECREF(done);
     while (atomic_load(&self->phase) != THREAD_STARTED) {
-        Py_BEGIN_ALLOW_THREADS
-        sched_yield();
-        Py_END_ALLOW_THREADS
-        if (PyErr_CheckSignals() < 0) {
+        Py_BEGIN_ALLOW_THREADS sched_yield();
+        Py_END_ALLOW_THREADS if (PyErr_CheckSignals() < 0)
+        {
             return -1;
         }
     }
@@ -690,11 +689,12 @@ start_new(module_state *state, thread_object *self)
     return status;
 }
 
-PyDoc_STRVAR(start_doc,
-             "start($self, /)\n--\n\n"
-             "Start a thread of control that calls run(); as threading.Thread.start.\n\n"
-             "Return at once: the thread is alive and has its ident then, but may not have begun to run. Raise RuntimeError\n"
-             "if it was started before, if the system allows no more threads, or at the interpreter's end.");
+PyDoc_STRVAR(
+    start_doc,
+    "start($self, /)\n--\n\n"
+    "Start a thread of control that calls run(); as threading.Thread.start.\n\n"
+    "Return at once: the thread is alive and has its ident then, but may not have begun to run. Raise RuntimeError\n"
+    "if it was started before, if the system allows no more threads, or at the interpreter's end.");
 
 static PyObject *
 thread_start(PyObject *object, PyObject *Py_UNUSED(ignored))
@@ -752,9 +752,10 @@ thread_bootstrap(PyObject *object, PyObject *Py_UNUSED(ignored))
     Py_RETURN_NONE;
 }
 
-PyDoc_STRVAR(run_doc,
-             "run($self, /)\n--\n\n"
-             "What the thread does: call the target with the arguments that were given. Override it in a derived class.");
+PyDoc_STRVAR(
+    run_doc,
+    "run($self, /)\n--\n\n"
+    "What the thread does: call the target with the arguments that were given. Override it in a derived class.");
 
 static PyObject *
 call_target(PyObject *target, PyObject *args, PyObject *kwargs)
@@ -783,7 +784,9 @@ thread_run(PyObject *object, PyObject *Py_UNUSED(ignored))
     PyObject *result = NULL;
     if (target == NULL || args == NULL || kwargs == NULL) {
         PyErr_Format(PyExc_AttributeError, "'%s' object has no attribute '%s'", Py_TYPE(object)->tp_name,
-                     target == NULL ? "_target" : args == NULL ? "_args" : "_kwargs");
+                     target == NULL ? "_target"
+                     : args == NULL ? "_args"
+                                    : "_kwargs");
     }
     else if (target == Py_None) {
         result = Py_NewRef(Py_None);
@@ -828,11 +831,12 @@ thread_invoke_excepthook(PyObject *self, PyObject *thread)
 
 /* Joining. */
 
-PyDoc_STRVAR(join_doc,
-             "join($self, /, timeout=None)\n--\n\n"
-             "Wait until the thread has ended, at most timeout seconds; as threading.Thread.join.\n\n"
-             "Return None; is_alive() tells whether it has. Raise RuntimeError if the thread has not been started or is the\n"
-             "calling one.");
+PyDoc_STRVAR(
+    join_doc,
+    "join($self, /, timeout=None)\n--\n\n"
+    "Wait until the thread has ended, at most timeout seconds; as threading.Thread.join.\n\n"
+    "Return None; is_alive() tells whether it has. Raise RuntimeError if the thread has not been started or is the\n"
+    "calling one.");
 
 static bool
 is_calling_thread(thread_object *self)
@@ -1102,12 +1106,15 @@ get_tstate_lock(PyObject *object, void *closure)
 
 static PyGetSetDef thread_getset[] = {
     {"name", get_name, set_name, PyDoc_STR("The thread's name, a string for people to read."), NULL},
-    {"ident", get_ident, NULL, PyDoc_STR("The thread's identifier, as get_ident() returns it; None before the start."), NULL},
+    {"ident", get_ident, NULL, PyDoc_STR("The thread's identifier, as get_ident() returns it; None before the start."),
+     NULL},
 #ifdef PY_HAVE_THREAD_NATIVE_ID
-    {"native_id", get_native_id, NULL, PyDoc_STR("The operating system's id of the thread; None before the start."), NULL},
+    {"native_id", get_native_id, NULL, PyDoc_STR("The operating system's id of the thread; None before the start."),
+     NULL},
     {"_native_id", get_raw_native_id, NULL, NULL, NULL},
 #endif
-    {"daemon", get_daemon, set_daemon, PyDoc_STR("Whether the program may end while the thread is alive; to be set before the start."), NULL},
+    {"daemon", get_daemon, set_daemon,
+     PyDoc_STR("Whether the program may end while the thread is alive; to be set before the start."), NULL},
     {"_started", get_started, set_started_event, NULL, NULL},
 #if PY_VERSION_HEX >= 0x030D0000
     {HANDLE_ATTRIBUTE, get_handle_object, NULL, NULL, NULL},
@@ -1228,10 +1235,14 @@ static PyMethodDef thread_methods[] = {
     {"run", thread_run, METH_NOARGS, run_doc},
     {"join", (PyCFunction)(void (*)(void))thread_join, METH_FASTCALL | METH_KEYWORDS, join_doc},
     {"is_alive", thread_is_alive, METH_NOARGS, is_alive_doc},
-    {"isDaemon", thread_is_daemon, METH_NOARGS, PyDoc_STR("isDaemon($self, /)\n--\n\nDeprecated: read the daemon attribute.")},
-    {"setDaemon", thread_set_daemon, METH_O, PyDoc_STR("setDaemon($self, daemonic, /)\n--\n\nDeprecated: set the daemon attribute.")},
-    {"getName", thread_get_name, METH_NOARGS, PyDoc_STR("getName($self, /)\n--\n\nDeprecated: read the name attribute.")},
-    {"setName", thread_set_name, METH_O, PyDoc_STR("setName($self, name, /)\n--\n\nDeprecated: set the name attribute.")},
+    {"isDaemon", thread_is_daemon, METH_NOARGS,
+     PyDoc_STR("isDaemon($self, /)\n--\n\nDeprecated: read the daemon attribute.")},
+    {"setDaemon", thread_set_daemon, METH_O,
+     PyDoc_STR("setDaemon($self, daemonic, /)\n--\n\nDeprecated: set the daemon attribute.")},
+    {"getName", thread_get_name, METH_NOARGS,
+     PyDoc_STR("getName($self, /)\n--\n\nDeprecated: read the name attribute.")},
+    {"setName", thread_set_name, METH_O,
+     PyDoc_STR("setName($self, name, /)\n--\n\nDeprecated: set the name attribute.")},
     {"_bootstrap", thread_bootstrap, METH_NOARGS, bootstrap_doc},
     {"_invoke_excepthook", thread_invoke_excepthook, METH_O, invoke_excepthook_doc},
 #if PY_VERSION_HEX >= 0x030D0000
@@ -1243,12 +1254,14 @@ static PyMethodDef thread_methods[] = {
     {NULL},
 };
 
-PyDoc_STRVAR(thread_doc,
-             "Thread(" THREAD_ARGUMENTS ")\n--\n\n"
-             "A thread of control; as threading.Thread. start() starts it, join() waits for its end.\n\n"
-             "It calls target with args and kwargs, or what run() of a derived class does. Its name is \"Thread-N (target)\"\n"
-             "unless given. daemon says whether the program may end while it runs; the default is the calling thread's.\n"
-             "group must be None.");
+PyDoc_STRVAR(
+    thread_doc,
+    "Thread(" THREAD_ARGUMENTS
+    ")\n--\n\n"
+    "A thread of control; as threading.Thread. start() starts it, join() waits for its end.\n\n"
+    "It calls target with args and kwargs, or what run() of a derived class does. Its name is \"Thread-N (target)\"\n"
+    "unless given. daemon says whether the program may end while it runs; the default is the calling thread's.\n"
+    "group must be None.");
 
 static PyType_Slot thread_slots[] = {
     {Py_tp_doc, (void *)thread_doc},

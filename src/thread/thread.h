@@ -21,7 +21,7 @@ typedef struct {
     PyObject *name;
     PyObject *ident;
     PyObject *daemonic;
-    PyObject *started;          /* the Event, once somebody has asked for it */
+    PyObject *started; /* the Event, once somebody has asked for it */
     PyObject *standard_error;
     PyObject *context;
     _Atomic(thread_handle *) handle; /* NULL until it is needed */

@@ -177,14 +177,10 @@ PyDoc_STRVAR(timer_doc,
              "A thread that calls function(*args, **kwargs) after interval seconds, unless cancel() comes first.");
 
 static PyType_Slot timer_slots[] = {
-    {Py_tp_doc, (void *)timer_doc},
-    {Py_tp_init, timer_init},
-    {Py_tp_dealloc, timer_dealloc},
-    {Py_tp_traverse, timer_traverse},
-    {Py_tp_clear, timer_clear},
-    {Py_tp_methods, timer_methods},
-    {Py_tp_members, timer_members},
-    {0, NULL},
+    {Py_tp_doc, (void *)timer_doc}, {Py_tp_init, timer_init},
+    {Py_tp_dealloc, timer_dealloc}, {Py_tp_traverse, timer_traverse},
+    {Py_tp_clear, timer_clear},     {Py_tp_methods, timer_methods},
+    {Py_tp_members, timer_members}, {0, NULL},
 };
 
 static PyType_Spec timer_spec = {
