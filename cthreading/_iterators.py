@@ -52,7 +52,7 @@ def synchronized_iterator(func):
 class _concurrent_tee:
     """One of the iterators that concurrent_tee returns.
 
-    They walk along one list of linked [value, next] cells; who comes to the last, an empty one, fills it under the lock.
+    They walk along one list of linked [value, next] cells; who comes to the empty last one fills it under the lock.
     """
 
     __slots__ = ("cell", "iterator", "lock")

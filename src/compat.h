@@ -15,6 +15,7 @@
 #if PY_VERSION_HEX < 0x030C0000
 /* 3.12 gave the member types and flags of structmember.h their Py_ names. */
 #define Py_T_PYSSIZET T_PYSSIZET
+#define Py_T_BOOL T_BOOL
 #define Py_READONLY READONLY
 #define Py_T_OBJECT_EX T_OBJECT_EX
 #define Py_T_BOOL T_BOOL

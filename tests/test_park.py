@@ -90,8 +90,15 @@ def program(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
     return target
 
 
+# The sanitizer does not hold its own allocator's lock across a fork: a child of a process whose other thread allocates
+# at that moment can hang in calloc.
+NOT_UNDER_ASAN = {"fork_while_threads_end"}
+
+
 @pytest.mark.timeout(2 * TIMEOUT + 60)
 @pytest.mark.parametrize("scenario", SCENARIOS)
 def test_parking(program: Path, scenario: str) -> None:
+    if scenario in NOT_UNDER_ASAN and "asan" in program.parent.name:
+        pytest.skip("the address sanitizer's allocator is not safe across this fork")
     result = run_program(program, scenario)
     assert result.returncode == 0, f"{scenario} ended with {result.returncode}\n{result.stdout}{result.stderr}"

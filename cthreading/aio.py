@@ -1,0 +1,16 @@
+"""For asyncio: a barrier where tasks wait for each other.
+
+Barrier is asyncio.Barrier: the same states, order, errors and representation as that of the running Python. What may be
+noticed:
+
+- Its methods are not functions written in Python: inspect.iscoroutinefunction(barrier.wait) is false. What they return
+  is a coroutine for asyncio.iscoroutine, collections.abc.Coroutine and all of asyncio, not for inspect.iscoroutine, and
+  has no frame.
+- A waiting task awaits a future of the barrier's own, with the methods that tasks use, not an asyncio.Future.
+- The tasks of a round are woken by one callback of the event loop, not by one each, in the same order.
+- The private `_cond` and `_state` do not exist.
+"""
+
+from cthreading._core import _AioBarrier as Barrier
+
+__all__ = ("Barrier",)

@@ -1,0 +1,52 @@
+/* A coroutine written in C, for the `async def` methods of this package.
+ *
+ * What a coroutine does is its kind: two functions of the object that made it, the owner. It waits for one future at a
+ * time, which stands in a queue of the owner's and which the coroutine hands to its task as `await future` does: so any
+ * asyncio event loop can drive it. */
+#ifndef AIO_COROUTINE_H
+#define AIO_COROUTINE_H
+
+#include "future.h"
+
+typedef struct coroutine coroutine;
+
+typedef struct {
+    const char *name;
+    const char *qualname;
+
+    /* Goes on from the start, or from the future, which is done. Returns PYGEN_NEXT as coroutine_suspend returned it;
+     * PYGEN_RETURN with a new reference to the value; PYGEN_ERROR with an exception set. */
+    PySendResult (*resume)(coroutine *self, PyObject **result);
+
+    /* Cleans up after an exception, which is set, was raised where the coroutine waited. Leaves that exception set, or
+     * another in its place. */
+    void (*fail)(coroutine *self);
+} coroutine_kind;
+
+typedef enum { COROUTINE_CREATED, COROUTINE_RUNNING, COROUTINE_SUSPENDED, COROUTINE_CLOSED } coroutine_state;
+
+struct coroutine {
+    PyObject_HEAD
+    PyObject *weakrefs;
+    const coroutine_kind *kind;
+    module_state *module; /* alive as long as the owner is */
+    PyObject *owner;      /* NULL once closed */
+    guard guard;          /* of state */
+    coroutine_state state;
+
+    /* While it is suspended. The queue is the owner's. */
+    future *future;
+    future_queue *queue;
+
+    /* The kind's own. */
+    int stage; /* 0 at first */
+    Py_ssize_t index;
+};
+
+/* Makes a coroutine that has not begun. The owner holds a reference to the module. */
+PyObject *coroutine_new(module_state *module, const coroutine_kind *kind, PyObject *owner);
+
+/* Puts the future (stolen) at the queue's end and yields it to the task. Returns what `resume` returns. */
+PySendResult coroutine_suspend(coroutine *self, future_queue *queue, future *future, PyObject **result);
+
+#endif
