@@ -305,6 +305,7 @@ enter_joiners(thread_handle *self, waiter *w)
     return waits;
 }
 
+/* Leaves the queue. The grant, if there is one, has been given then. */
 static void
 leave_joiners(thread_handle *self, waiter *w)
 {
@@ -317,20 +318,32 @@ leave_joiners(thread_handle *self, waiter *w)
     unlock_all();
 }
 
-/* Returns -1 if a signal handler raised, else 0. */
+static bool
+is_granted(waiter *w)
+{
+    return atomic_load_explicit(&w->state, memory_order_acquire) == WAITER_GRANTED;
+}
+
+/* Waits in the queue and leaves it. A fork in a signal handler may end the thread without a grant. Returns -1 if a
+ * handler raised, else 0. */
 static int
 wait_until_done(thread_handle *self, waiter *w, int64_t deadline)
 {
-    while (!handle_is_done(self)) {
+    int status = 0;
+    while (!is_granted(w) && !handle_is_done(self)) {
         park_result result = wait_park(w, deadline);
         if (result == PARK_INTERRUPTED && PyErr_CheckSignals() < 0) {
-            return -1;
+            status = -1;
+            break;
         }
         if (result == PARK_TIMED_OUT) {
-            return 0;
+            break;
         }
     }
-    return 0;
+    if (!is_granted(w)) {
+        leave_joiners(self, w);
+    }
+    return status;
 }
 
 static int
@@ -369,7 +382,6 @@ handle_join(thread_handle *self, int64_t deadline)
         int status = 0;
         if (enter_joiners(self, w)) {
             status = wait_until_done(self, w, deadline);
-            leave_joiners(self, w);
         }
         waiter_end(w);
         bool done = handle_is_done(self);
