@@ -153,6 +153,14 @@ register_atexit(PyObject *module, PyObject *args, PyObject *keywords)
     return PyObject_Call(function, args, keywords);
 }
 
+/* A thread that is getting its thread state may hold locks of the interpreter's that no one in the child would release. */
+static PyObject *
+before_fork(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
+{
+    handle_wait_for_births();
+    Py_RETURN_NONE;
+}
+
 /* In a forked child, after the standard library has seen to its own part: the registry holds just this thread. */
 static PyObject *
 after_fork(PyObject *module, PyObject *Py_UNUSED(ignored))
@@ -208,6 +216,7 @@ static PyMethodDef shutdown_functions[] = {
 /* Not for others: what the interpreter and the standard library are told to call. */
 static PyMethodDef end_main_thread_definition = {"_end_main_thread", end_main_thread, METH_NOARGS, NULL};
 static PyMethodDef close_down_definition = {"_close_down", close_down, METH_NOARGS, NULL};
+static PyMethodDef before_fork_definition = {"_before_fork", before_fork, METH_NOARGS, NULL};
 static PyMethodDef after_fork_definition = {"_after_fork", after_fork, METH_NOARGS, NULL};
 
 /* Calls registrar(function), or registrar(keyword=function). */
@@ -246,6 +255,10 @@ hook_into_end(module_state *state, PyObject *module)
     if (at_fork == NULL) {
         PyErr_Clear();
         return 0;
+    }
+    if (hand_over(Py_NewRef(at_fork), "before", &before_fork_definition, module) < 0) {
+        Py_DECREF(at_fork);
+        return -1;
     }
     return hand_over(at_fork, "after_in_child", &after_fork_definition, module);
 }
