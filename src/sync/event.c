@@ -315,6 +315,6 @@ event_exec(PyObject *module)
         return -1;
     }
     type->tp_vectorcall = event_vectorcall;
-    Py_DECREF(type);
+    module_get_state(module)->event_type = type;
     return 0;
 }

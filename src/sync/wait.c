@@ -12,6 +12,13 @@
 waiter *
 wait_begin(void)
 {
+#if PY_VERSION_HEX >= 0x030F0000
+    /* Who could end the wait no longer runs. */
+    if (Py_IsFinalizing()) {
+        PyErr_SetString(PyExc_PythonFinalizationError, "cannot acquire lock at interpreter finalization");
+        return NULL;
+    }
+#endif
     waiter *w = waiter_begin();
     if (w == NULL) {
         PyErr_NoMemory();
