@@ -50,7 +50,7 @@ typedef struct {
     PyObject *set_name;
     PyObject *daemon_allowed; /* True or False */
     PyObject *start_refusal;  /* why this interpreter starts no threads, or NULL */
-    PyObject *closed;         /* True once it has called its atexit callbacks; None if Ctrl-C ended the wait for threads */
+    PyObject *closed; /* True once it has called its atexit callbacks; None if Ctrl-C ended the wait for threads */
     PyObject *empty_tuple;
     PyObject *str_counter;
     PyObject *str_excepthook;
