@@ -4,23 +4,10 @@ from threading import (
     TIMEOUT_MAX as TIMEOUT_MAX,
     BrokenBarrierError as BrokenBarrierError,
     ExceptHookArgs as ExceptHookArgs,
-    Thread as Thread,
     ThreadError as ThreadError,
-    Timer as Timer,
-    active_count as active_count,
-    activeCount as activeCount,
-    current_thread as current_thread,
-    currentThread as currentThread,
-    enumerate as enumerate,
-    get_ident as get_ident,
-    get_native_id as get_native_id,
-    getprofile as getprofile,
-    gettrace as gettrace,
-    main_thread as main_thread,
-    setprofile as setprofile,
-    settrace as settrace,
-    stack_size as stack_size,
 )
+
+from _typeshed import ProfileFunction, TraceFunction
 
 from cthreading._core import (
     Barrier as Barrier,
@@ -30,21 +17,41 @@ from cthreading._core import (
     Lock as Lock,
     RLock as RLock,
     Semaphore as Semaphore,
+    Thread as Thread,
+    Timer as Timer,
+    _DummyThread as _DummyThread,
+    _MainThread as _MainThread,
+    active_count as active_count,
+    activeCount as activeCount,
+    current_thread as current_thread,
+    currentThread as currentThread,
+    enumerate as enumerate,
+    get_ident as get_ident,
+    get_native_id as get_native_id,
+    getprofile as getprofile,
+    gettrace as gettrace,
     local as local,
+    main_thread as main_thread,
+    setprofile as setprofile,
+    settrace as settrace,
+    stack_size as stack_size,
 )
 
 if sys.version_info >= (3, 12):
-    from threading import (
+    from cthreading._core import (
         setprofile_all_threads as setprofile_all_threads,
         settrace_all_threads as settrace_all_threads,
     )
 
 if sys.version_info >= (3, 15):
-    from threading import (
-        concurrent_tee as concurrent_tee,
-        serialize_iterator as serialize_iterator,
-        synchronized_iterator as synchronized_iterator,
-    )
+    from collections.abc import Iterable, Iterator
+    from types import TracebackType
+    from typing import Any, TypeVar
+
+    from typing_extensions import ParamSpec, Self
+
+    _T = TypeVar("_T")
+    _P = ParamSpec("_P")
 
 __all__ = [
     "get_ident",
@@ -80,6 +87,25 @@ if sys.version_info >= (3, 12):
 
 if sys.version_info >= (3, 15):
     __all__ += ["concurrent_tee", "serialize_iterator", "synchronized_iterator"]
+
+if sys.version_info >= (3, 15):
+    class serialize_iterator(Iterator[_T]):
+        def __init__(self, iterable: Iterable[_T]) -> None: ...
+        def __iter__(self) -> Self: ...
+        def __next__(self) -> _T: ...
+        def send(self, value: Any, /) -> _T: ...
+        def throw(
+            self, typ: type[BaseException], val: BaseException | object = ..., tb: TracebackType | None = ...
+        ) -> _T: ...
+        def close(self) -> None: ...
+
+    def synchronized_iterator(func: Callable[_P, Iterable[_T]]) -> Callable[_P, serialize_iterator[_T]]: ...
+    def concurrent_tee(iterable: Iterable[_T], n: int = 2) -> tuple[Iterator[_T], ...]: ...
+
+_RLock = RLock
+
+_profile_hook: ProfileFunction | None
+_trace_hook: TraceFunction | None
 
 excepthook: Callable[[ExceptHookArgs], object]
 __excepthook__: Callable[[ExceptHookArgs], object]

@@ -1,8 +1,14 @@
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Iterable, Mapping
+from threading import ExceptHookArgs as ExceptHookArgs
 from types import TracebackType
 from typing import Any, Final, Protocol, TypeVar, final, type_check_only
 
+from _typeshed import ProfileFunction, TraceFunction
 from typing_extensions import Self, deprecated, disjoint_base
+
+if sys.version_info >= (3, 14):
+    from contextvars import Context
 
 _T = TypeVar("_T")
 
@@ -103,6 +109,97 @@ class local:
     def __getattribute__(self, name: str, /) -> Any: ...
     def __setattr__(self, name: str, value: Any, /) -> None: ...
     def __delattr__(self, name: str, /) -> None: ...
+
+@disjoint_base
+class Thread:
+    name: str
+    daemon: bool
+    @property
+    def ident(self) -> int | None: ...
+    @property
+    def native_id(self) -> int | None: ...  # not on all systems
+    if sys.version_info >= (3, 14):
+        def __init__(
+            self,
+            group: None = None,
+            target: Callable[..., object] | None = None,
+            name: str | None = None,
+            args: Iterable[Any] = (),
+            kwargs: Mapping[str, Any] | None = None,
+            *,
+            daemon: bool | None = None,
+            context: Context | None = None,
+        ) -> None: ...
+    else:
+        def __init__(
+            self,
+            group: None = None,
+            target: Callable[..., object] | None = None,
+            name: str | None = None,
+            args: Iterable[Any] = (),
+            kwargs: Mapping[str, Any] | None = None,
+            *,
+            daemon: bool | None = None,
+        ) -> None: ...
+
+    def start(self) -> None: ...
+    def run(self) -> None: ...
+    def join(self, timeout: float | None = None) -> None: ...
+    def is_alive(self) -> bool: ...
+    @deprecated("Deprecated since Python 3.10. Read the `daemon` attribute instead.")
+    def isDaemon(self) -> bool: ...
+    @deprecated("Deprecated since Python 3.10. Set the `daemon` attribute instead.")
+    def setDaemon(self, daemonic: bool, /) -> None: ...
+    @deprecated("Deprecated since Python 3.10. Read the `name` attribute instead.")
+    def getName(self) -> str: ...
+    @deprecated("Deprecated since Python 3.10. Set the `name` attribute instead.")
+    def setName(self, name: str, /) -> None: ...
+
+class _MainThread(Thread):
+    def __init__(self) -> None: ...
+
+class _DummyThread(Thread):
+    def __init__(self) -> None: ...
+
+@disjoint_base
+class Timer(Thread):
+    args: Iterable[Any]
+    finished: Event
+    function: Callable[..., Any]
+    interval: float
+    kwargs: Mapping[str, Any]
+    def __init__(
+        self,
+        interval: float,
+        function: Callable[..., object],
+        args: Iterable[Any] | None = None,
+        kwargs: Mapping[str, Any] | None = None,
+    ) -> None: ...
+    def cancel(self) -> None: ...
+
+# Of a thread that the standard library's Thread has started, the three return that Thread.
+def current_thread() -> Thread: ...
+@deprecated("Deprecated since Python 3.10. Use `current_thread()` instead.")
+def currentThread() -> Thread: ...
+def enumerate() -> list[Thread]: ...
+def main_thread() -> Thread: ...
+def active_count() -> int: ...
+@deprecated("Deprecated since Python 3.10. Use `active_count()` instead.")
+def activeCount() -> int: ...
+def get_ident() -> int: ...
+def get_native_id() -> int: ...  # not on all systems
+def stack_size(size: int = 0, /) -> int: ...
+def settrace(func: TraceFunction | None, /) -> None: ...
+def gettrace() -> TraceFunction | None: ...
+def setprofile(func: ProfileFunction | None, /) -> None: ...
+def getprofile() -> ProfileFunction | None: ...
+
+if sys.version_info >= (3, 12):
+    def settrace_all_threads(func: TraceFunction | None, /) -> None: ...
+    def setprofile_all_threads(func: ProfileFunction | None, /) -> None: ...
+
+excepthook: Callable[[ExceptHookArgs], object]
+__excepthook__: Callable[[ExceptHookArgs], object]
 
 # The yardstick of the benchmarks: methods that do nothing.
 @final

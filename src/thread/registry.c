@@ -38,7 +38,9 @@ main_thread_init(PyObject *self, PyObject *args, PyObject *keywords)
     return status < 0 ? -1 : thread_adopt((thread_object *)self, PyThread_get_thread_ident(), calling_native_id());
 }
 
-PyDoc_STRVAR(main_thread_type_doc, "The Thread of the thread that the interpreter was started in.");
+PyDoc_STRVAR(main_thread_type_doc,
+             "_MainThread()\n--\n\n"
+             "The Thread of the thread that the interpreter was started in.");
 
 static PyType_Slot main_thread_slots[] = {
     {Py_tp_doc, (void *)main_thread_type_doc}, {Py_tp_init, main_thread_init}, {Py_tp_dealloc, thread_dealloc},
@@ -207,7 +209,9 @@ static PyMethodDef dummy_thread_methods[] = {
     {NULL},
 };
 
-PyDoc_STRVAR(dummy_thread_type_doc, "The Thread of a thread that was not started by Thread.start().");
+PyDoc_STRVAR(dummy_thread_type_doc,
+             "_DummyThread()\n--\n\n"
+             "The Thread of a thread that was not started by Thread.start().");
 
 static PyType_Slot dummy_thread_slots[] = {
     {Py_tp_doc, (void *)dummy_thread_type_doc},
