@@ -1,4 +1,4 @@
-"""For asyncio: a barrier where tasks wait for each other.
+"""For asyncio: a barrier where tasks wait for each other, and one where tasks and threads do.
 
 Barrier is asyncio.Barrier: the same states, order, errors and representation as that of the running Python. What may be
 noticed:
@@ -9,8 +9,17 @@ noticed:
 - A waiting task awaits a future of the barrier's own, with the methods that tasks use, not an asyncio.Future.
 - The tasks of a round are woken by one callback of the event loop, not by one each, in the same order.
 - The private `_cond` and `_state` do not exist.
+
+MixedBarrier is threading.Barrier for threads and for tasks of any number of event loops, together.
 """
 
-from cthreading._core import _AioBarrier as Barrier
+import threading
+from asyncio.exceptions import BrokenBarrierError as AsyncioBrokenBarrierError
 
-__all__ = ("Barrier",)
+from cthreading._core import _AioBarrier as Barrier, _AioMixedBarrier as MixedBarrier
+
+__all__ = ("Barrier", "BrokenBarrierError", "MixedBarrier")
+
+
+class BrokenBarrierError(threading.BrokenBarrierError, AsyncioBrokenBarrierError):
+    """Raised where a MixedBarrier is or gets broken: the error of threading's barrier and that of asyncio's in one."""

@@ -236,6 +236,7 @@ static PyModuleDef_Slot module_slots[] = {
     {Py_mod_exec, aio_future_exec},
     {Py_mod_exec, aio_coroutine_exec},
     {Py_mod_exec, aio_barrier_exec},
+    {Py_mod_exec, aio_mixed_barrier_exec},
 #ifdef Py_mod_multiple_interpreters
     {Py_mod_multiple_interpreters, Py_MOD_PER_INTERPRETER_GIL_SUPPORTED},
 #endif

@@ -4,6 +4,7 @@
  * its index, or BROKEN. So there is no draining: the next round can begin while the threads of this one still leave.
  * All of it is guarded by the queue. `round` tells a thread that was away (in the action) whether its round still is. */
 #include "../module.h"
+#include "barrier.h"
 #include "object.h"
 #include "private_condition.h"
 #include "timeout.h"
@@ -48,23 +49,19 @@ break_round(barrier_object *self, int state)
     waiters_grant(waiters, BROKEN);
 }
 
-/* Sets the number of parties. Returns 0, or -1 with an exception set. */
-static int
-set_parties(barrier_object *self, PyObject *value, void *Py_UNUSED(closure))
+int
+barrier_parties(PyObject *value, int64_t *parties)
 {
-    PyObject *whole = value == NULL ? NULL : whole_number(value);
+    PyObject *whole = whole_number(value);
     if (whole == NULL) {
-        if (value == NULL) {
-            PyErr_SetString(PyExc_AttributeError, "_parties");
-        }
         return -1;
     }
-    int64_t parties = PyLong_AsLongLong(whole);
+    int64_t number = PyLong_AsLongLong(whole);
     Py_DECREF(whole);
-    if (parties == -1 && PyErr_Occurred()) {
+    if (number == -1 && PyErr_Occurred()) {
         return -1;
     }
-    if (parties < 1) {
+    if (number < 1) {
 #if PY_VERSION_HEX >= 0x030E0000
         PyErr_SetString(PyExc_ValueError, "parties must be >= 1");
 #else
@@ -72,8 +69,19 @@ set_parties(barrier_object *self, PyObject *value, void *Py_UNUSED(closure))
 #endif
         return -1;
     }
-    self->parties = parties;
+    *parties = number;
     return 0;
+}
+
+/* Sets the number of parties. Returns 0, or -1 with an exception set. */
+static int
+set_parties(barrier_object *self, PyObject *value, void *Py_UNUSED(closure))
+{
+    if (value == NULL) {
+        PyErr_SetString(PyExc_AttributeError, "_parties");
+        return -1;
+    }
+    return barrier_parties(value, &self->parties);
 }
 
 /* A setter's work for `action` and `timeout`: None is kept as NULL. */
@@ -158,9 +166,8 @@ raise_broken(barrier_object *self)
     return NULL;
 }
 
-/* Calls the action. Returns 0, or -1 with an exception set. */
-static int
-call_action(PyObject *action)
+int
+barrier_call_action(PyObject *action)
 {
     int wanted = PyObject_IsTrue(action);
     PyObject *result = wanted > 0 ? PyObject_CallNoArgs(action) : NULL;
@@ -182,7 +189,7 @@ trip(barrier_object *self)
         self->count++;
         self->in_action = thread_ident();
         waitqueue_unlock(&self->queue);
-        failed = call_action(action) < 0;
+        failed = barrier_call_action(action) < 0;
         Py_DECREF(action);
         waitqueue_lock(&self->queue);
         self->in_action = 0;
@@ -413,9 +420,8 @@ get_broken(barrier_object *self, void *Py_UNUSED(closure))
     return PyBool_FromLong(get_state_locked(self) == STATE_BROKEN);
 }
 
-/* What follows the address in the repr. Through the properties, which a subclass may have replaced. */
-static PyObject *
-describe(PyObject *self)
+PyObject *
+barrier_describe(PyObject *self)
 {
     PyObject *broken = PyObject_GetAttrString(self, "broken");
     int is_broken = broken == NULL ? -1 : PyObject_IsTrue(broken);
@@ -434,7 +440,7 @@ describe(PyObject *self)
 static PyObject *
 barrier_repr(PyObject *self)
 {
-    return object_repr(self, describe(self));
+    return object_repr(self, barrier_describe(self));
 }
 
 static PyMethodDef barrier_methods[] = {
