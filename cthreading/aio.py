@@ -14,12 +14,22 @@ MixedBarrier is threading.Barrier for threads and for tasks of any number of eve
 """
 
 import threading
-from asyncio.exceptions import BrokenBarrierError as AsyncioBrokenBarrierError
+from typing import Any
 
 from cthreading._core import _AioBarrier as Barrier, _AioMixedBarrier as MixedBarrier
 
 __all__ = ("Barrier", "BrokenBarrierError", "MixedBarrier")
 
 
-class BrokenBarrierError(threading.BrokenBarrierError, AsyncioBrokenBarrierError):
-    """Raised where a MixedBarrier is or gets broken: the error of threading's barrier and that of asyncio's in one."""
+def __getattr__(name: str) -> Any:
+    if name != "BrokenBarrierError":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    # Made when it is first asked for: importing asyncio takes longer than all else here.
+    from asyncio.exceptions import BrokenBarrierError
+
+    content = {
+        "__module__": __name__,
+        "__doc__": "Raised where a MixedBarrier is or gets broken: the errors of threading's and asyncio's in one.",
+    }
+    error = type(name, (threading.BrokenBarrierError, BrokenBarrierError), content)
+    return globals().setdefault(name, error)
