@@ -10,7 +10,8 @@ noticed:
 - The tasks of a round are woken by one callback of the event loop, not by one each, in the same order.
 - The private `_cond` and `_state` do not exist.
 
-MixedBarrier is threading.Barrier for threads and for tasks of any number of event loops, together.
+MixedBarrier is threading.Barrier for threads and for tasks of any number of event loops, together: wait() for the
+former, wait_async() for the latter.
 """
 
 import threading
@@ -18,7 +19,7 @@ from typing import Any
 
 from cthreading._core import _AioBarrier as Barrier, _AioMixedBarrier as MixedBarrier
 
-__all__ = ("Barrier", "BrokenBarrierError", "MixedBarrier")
+__all__ = ("Barrier", "BrokenBarrierError", "MixedBarrier")  # noqa: F822
 
 
 def __getattr__(name: str) -> Any:

@@ -346,7 +346,7 @@ def test_the_timer_is_cancelled_when_the_wait_is_over() -> None:
         loop = asyncio.get_running_loop()
         handles = []
         call_later = loop.call_later
-        loop.call_later = lambda *args: handles.append(call_later(*args)) or handles[-1]  # type: ignore
+        loop.call_later = lambda *args: handles.append(call_later(*args)) or handles[-1]  # type: ignore[func-returns-value,method-assign,assignment]
         barrier = MixedBarrier(2)
         assert await settle(barrier.wait_async(1000), barrier.wait_async()) == [0, 1]
         task = asyncio.create_task(barrier.wait_async(1000))
@@ -397,12 +397,16 @@ def test_cancelling_a_task_breaks_the_round() -> None:
 def test_a_timeout_of_asyncio_breaks_the_round(how: str) -> None:
     async def main() -> None:
         barrier = MixedBarrier(2)
-        with pytest.raises(TimeoutError):
+
+        async def meet() -> None:
             if how == "wait_for":
                 await asyncio.wait_for(barrier.wait_async(), 0.01)
             else:
                 async with asyncio.timeout(0.01):
                     await barrier.wait_async()
+
+        with pytest.raises(TimeoutError):
+            await meet()
         assert barrier.broken
 
     asyncio.run(main())
