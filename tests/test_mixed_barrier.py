@@ -10,6 +10,7 @@ import os
 import pickle
 import random
 import re
+import signal
 import sys
 import threading
 import time
@@ -741,6 +742,32 @@ def test_a_timeout_of_a_thread_reaches_tasks_and_the_other_way_round(crew: Crew)
             loop.call(barrier.wait_async(0.01))
         crew.join()
         assert is_broken(results, 1)
+
+
+def test_a_signal_handler_that_raises_takes_only_its_thread_out(crew: Crew) -> None:
+    class Alarm(Exception):
+        pass
+
+    def handle(*_: object) -> None:
+        raise Alarm
+
+    barrier = MixedBarrier(3)
+    old = signal.signal(signal.SIGALRM, handle)
+    try:
+        with Loop() as loop:
+            task = loop.submit(barrier.wait_async())
+            wait_until(lambda: barrier.n_waiting == 1)
+            signal.setitimer(signal.ITIMER_REAL, 0.05)
+            with pytest.raises(Alarm):
+                barrier.wait()
+            assert (barrier.broken, barrier.n_waiting) == (False, 1)
+            results = block(barrier, crew, 1)
+            assert barrier.wait() == 2
+            crew.join()
+            assert [task.result(PATIENCE), *results] == [0, 1]
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, old)
 
 
 def test_wait_is_refused_where_an_event_loop_runs() -> None:
