@@ -1,8 +1,8 @@
 """Python's threading module in C: import cthreading as threading.
 
-Every name of the running threading is here. What the extension module has is ours, the rest is the standard library's
-own. Names that threading itself reads or changes while it runs, such as excepthook, are looked up there each time, and
-setting one here sets it there.
+Every name of the running threading is here. The types and functions are ours, from the extension module; the
+exceptions, TIMEOUT_MAX and ExceptHookArgs are the standard library's own. A private name that is not ours is looked up
+in threading each time.
 """
 
 import os as _os
@@ -23,13 +23,34 @@ except ModuleNotFoundError as _error:
             raise
         raise ImportError("cthreading has not been built for this Python: run `pip install .` first") from None
 
-__all__ = [*_threading.__all__]
-__excepthook__ = _threading.__excepthook__
+if _sys.version_info >= (3, 15):
+    from cthreading import _iterators
 
-_LIVE = {"excepthook"}
-for _name in __all__:
-    if _name not in _LIVE:
-        globals()[_name] = getattr(_core, _name) if hasattr(_core, _name) else getattr(_threading, _name)
+    concurrent_tee = _iterators.concurrent_tee
+    serialize_iterator = _iterators.serialize_iterator
+    synchronized_iterator = _iterators.synchronized_iterator
+
+__all__ = [*_threading.__all__]
+
+# Private names that other code uses, beside the public ones: the registry, what a test replaces, what Python calls.
+_PRIVATE = (
+    "_DummyThread",
+    "_MainThread",
+    "_active",
+    "_counter",
+    "_dangling",
+    "_limbo",
+    "_register_atexit",
+    "_shutdown",
+    "_start_joinable_thread",
+    "_start_new_thread",
+)
+for _name in (*__all__, "__excepthook__", "activeCount", "currentThread", *_PRIVATE):
+    if hasattr(_core, _name):
+        globals()[_name] = getattr(_core, _name)
+    elif _name in __all__ and _name not in globals():
+        globals()[_name] = getattr(_threading, _name)
+_CRLock = _PyRLock = _RLock = _core.RLock
 
 
 class _Borrowed:

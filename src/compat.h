@@ -17,6 +17,8 @@
 #define Py_T_PYSSIZET T_PYSSIZET
 #define Py_T_BOOL T_BOOL
 #define Py_READONLY READONLY
+#define Py_T_OBJECT_EX T_OBJECT_EX
+#define Py_T_BOOL T_BOOL
 
 /* 3.12 made the exception being raised one object. */
 static inline PyObject *
@@ -39,6 +41,10 @@ PyErr_GetRaisedException(void)
 static inline void
 PyErr_SetRaisedException(PyObject *exception)
 {
+    if (exception == NULL) {
+        PyErr_Clear();
+        return;
+    }
     PyErr_Restore(Py_NewRef((PyObject *)Py_TYPE(exception)), exception, PyException_GetTraceback(exception));
 }
 #endif
@@ -58,12 +64,39 @@ PyDict_GetItemRef(PyObject *dict, PyObject *key, PyObject **value)
 /* 3.13 brought the free-threaded build; with the GIL, a section without Python code needs nothing. */
 #define Py_BEGIN_CRITICAL_SECTION(object) {
 #define Py_END_CRITICAL_SECTION() }
+
+/* Whether an interpreter may have threads: from 3.13 on, `_thread` can be asked without starting one. */
+static inline bool
+interpreter_allows_threads(void)
+{
+#if PY_VERSION_HEX >= 0x030C0000
+    return _PyInterpreterState_HasFeature(PyInterpreterState_Get(), Py_RTFLAGS_THREADS);
+#else
+    return !_PyInterpreterState_GetConfig(PyInterpreterState_Get())->_isolated_interpreter;
+#endif
+}
 #endif
 
 /* No version has a public way to look up an attribute in the type and in a dict that is not the object's own. */
 #define object_get_attribute(self, name, dict) _PyObject_GenericGetAttrWithDict((PyObject *)(self), (name), (dict), 0)
 #define object_set_attribute(self, name, value, dict) \
     _PyObject_GenericSetAttrWithDict((PyObject *)(self), (name), (value), (dict))
+
+/* The value of an int of usual size that is not negative, or -1. From 3.12 on, without a call. */
+static inline int64_t
+usual_int(PyObject *number)
+{
+    if (!PyLong_CheckExact(number)) {
+        return -1;
+    }
+#if PY_VERSION_HEX >= 0x030C0000
+    if (PyUnstable_Long_IsCompact((PyLongObject *)number)) {
+        return PyUnstable_Long_CompactValue((PyLongObject *)number);
+    }
+#endif
+    int overflow;
+    return PyLong_AsLongLongAndOverflow(number, &overflow);
+}
 
 /* The calling thread's ident, as threading.get_ident gives it: pthread_self. glibc's returns the thread pointer on x86-64,
  * which is a register; elsewhere on Linux the compiler knows at least that asking twice in a function gives the same. */

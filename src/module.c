@@ -29,6 +29,13 @@ module_add_type(PyObject *module, PyType_Spec *spec, PyTypeObject *base)
     return (PyTypeObject *)type;
 }
 
+void *
+module_is_cleared(void)
+{
+    PyErr_SetString(PyExc_SystemError, "cthreading has been cleared");
+    return NULL;
+}
+
 PyObject *
 module_import_from(const char *module_name, const char *name)
 {
@@ -174,6 +181,16 @@ warn_deprecated(const char *message)
     return PyErr_WarnEx(PyExc_DeprecationWarning, message, 1);
 }
 
+/* The dict of an imported module. Returns a new reference. */
+static PyObject *
+module_dict(const char *name)
+{
+    PyObject *module = PyImport_ImportModule(name);
+    PyObject *dict = module == NULL ? NULL : Py_XNewRef(PyModule_GetDict(module));
+    Py_XDECREF(module);
+    return dict;
+}
+
 static int
 state_exec(PyObject *module)
 {
@@ -191,6 +208,11 @@ state_exec(PyObject *module)
     state->stdlib_lock_type = (PyTypeObject *)module_import_from("_thread", "LockType");
     state->stdlib_rlock_type = (PyTypeObject *)module_import_from("_thread", "RLock");
     state->broken_barrier_error = module_import_from("threading", "BrokenBarrierError");
+    state->namespace = module_dict("cthreading");
+    state->stdlib = module_dict("threading");
+    if (state->namespace == NULL || state->stdlib == NULL) {
+        return -1;
+    }
     if (state->stdlib_lock_type == NULL || state->stdlib_rlock_type == NULL || state->broken_barrier_error == NULL) {
         return -1;
     }
@@ -237,6 +259,12 @@ static PyModuleDef_Slot module_slots[] = {
     {Py_mod_exec, aio_coroutine_exec},
     {Py_mod_exec, aio_barrier_exec},
     {Py_mod_exec, aio_mixed_barrier_exec},
+    {Py_mod_exec, shutdown_prepare_exec},
+    {Py_mod_exec, thread_exec},
+    {Py_mod_exec, registry_exec},
+    {Py_mod_exec, hooks_exec},
+    {Py_mod_exec, timer_exec},
+    {Py_mod_exec, shutdown_exec},
 #ifdef Py_mod_multiple_interpreters
     {Py_mod_multiple_interpreters, Py_MOD_PER_INTERPRETER_GIL_SUPPORTED},
 #endif

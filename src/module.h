@@ -26,6 +26,42 @@ typedef struct {
     PyObject *str_call_soon_threadsafe;
     PyObject *time_out_wait;
     PyObject *str_wait;
+    PyTypeObject *event_type;
+    PyTypeObject *thread_type;
+    PyTypeObject *main_thread_type;
+    PyTypeObject *dummy_thread_type;
+    PyTypeObject *thread_handle_type;
+    PyObject *namespace; /* the dict of the module that users see: hooks that they set are there */
+    PyObject *stdlib;    /* the dict of the standard library's threading */
+    PyObject *stdlib_main_thread;
+    PyObject *stdlib_main_thread_type;
+    PyObject *stdlib_shutdown;
+    PyObject *thread_module_shutdown;
+    PyObject *main_thread;
+    PyObject *active;
+    PyObject *limbo;
+    PyObject *counter;
+    PyObject *dangling_data;
+    PyObject *dangling_remove;
+    PyObject *settrace;
+    PyObject *setprofile;
+    PyObject *original_excepthook;
+    PyObject *excepthook_args_type;
+    PyObject *start_function;
+    PyObject *make_handle;
+    PyObject *set_name;
+    PyObject *daemon_allowed; /* True or False */
+    PyObject *start_refusal;  /* why this interpreter starts no threads, or NULL */
+    PyObject *closed; /* True once it has called its atexit callbacks; None if Ctrl-C ended the wait for threads */
+    PyObject *empty_tuple;
+    PyObject *str_counter;
+    PyObject *str_excepthook;
+    PyObject *str_is_alive;
+    PyObject *str_name;
+    PyObject *str_profile_hook;
+    PyObject *str_run;
+    PyObject *str_start_function;
+    PyObject *str_trace_hook;
 } module_state;
 
 extern struct PyModuleDef module_definition;
@@ -41,6 +77,9 @@ module_state *module_state_of(PyTypeObject *type);
 
 /* Makes the type, with this base (NULL: object), and adds it to the module under its name. Returns a new reference. */
 PyTypeObject *module_add_type(PyObject *module, PyType_Spec *spec, PyTypeObject *base);
+
+/* Sets the error of using an object whose module garbage collection has taken down: a finalizer can. Returns NULL. */
+void *module_is_cleared(void);
 
 /* Looks up module.name by import. Returns a new reference. */
 PyObject *module_import_from(const char *module_name, const char *name);
@@ -76,5 +115,11 @@ int aio_future_exec(PyObject *module);
 int aio_coroutine_exec(PyObject *module);
 int aio_barrier_exec(PyObject *module);
 int aio_mixed_barrier_exec(PyObject *module);
+int shutdown_prepare_exec(PyObject *module);
+int thread_exec(PyObject *module);
+int registry_exec(PyObject *module);
+int hooks_exec(PyObject *module);
+int timer_exec(PyObject *module);
+int shutdown_exec(PyObject *module);
 
 #endif

@@ -32,8 +32,13 @@ CPYTHON = pytest.StashKey[set[str]]()
 
 def cpython_name(item: pytest.Item) -> str | None:
     """Where CPython has this case: "lock_tests.LockTests.test_repr"; None for a test of our own."""
+    if item.get_closest_marker("cpython") is None:
+        return None
+    parameters = item.callspec.params if hasattr(item, "callspec") else {}
+    if "cpython_case" in parameters:
+        return parameters["cpython_case"]
     case, method = getattr(item, "cls", None), getattr(item, "originalname", None) or item.name
-    if case is None or item.get_closest_marker("cpython") is None:
+    if case is None:
         return None
     theirs = next(base for base in case.__mro__ if base.__module__ != case.__module__)
     return f"{theirs.__module__.removeprefix('test.')}.{theirs.__name__}.{method}"

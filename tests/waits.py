@@ -56,6 +56,7 @@ class RLockWait(Wait):
     """The owner is a thread that releases when told to."""
 
     at_once = 1
+    again = True  # whether another thread owns it anew after a wait
 
     def __init__(self, module: ModuleType) -> None:
         super().__init__(module)
@@ -79,7 +80,8 @@ class RLockWait(Wait):
         if not self.lock.acquire(timeout=-1 if timeout is None else timeout):
             return False
         self.lock.release()
-        self._hold()
+        if self.again:
+            self._hold()
         return True
 
     def let_go(self) -> None:

@@ -28,11 +28,11 @@ typedef struct {
     PyObject *module;
     PyObject *get_running_loop;
     PyObject *broken_error;
+
+    /* Guarded by the guard of `threads`. */
     PyObject *action;  /* NULL: none */
     PyObject *timeout; /* NULL: none */
     int64_t parties;
-
-    /* Guarded by the guard of `threads`. */
     int64_t count; /* who have arrived in this round */
     int arrivals;  /* the next one's number in the order of arrival */
     uint32_t round;
@@ -360,7 +360,13 @@ wait_with(barrier_object *self, PyObject *timeout)
 static PyObject *
 choose_timeout(barrier_object *self, PyObject *given)
 {
-    return Py_XNewRef(given == NULL || given == Py_None ? self->timeout : given);
+    if (given != NULL && given != Py_None) {
+        return Py_NewRef(given);
+    }
+    lock(self);
+    PyObject *timeout = Py_XNewRef(self->timeout);
+    unlock(self);
+    return timeout;
 }
 
 PyDoc_STRVAR(
@@ -682,7 +688,10 @@ barrier_abort(barrier_object *self, PyObject *Py_UNUSED(ignored))
 static PyObject *
 get_parties(barrier_object *self, void *Py_UNUSED(closure))
 {
-    return PyLong_FromLongLong(self->parties);
+    lock(self);
+    int64_t parties = self->parties;
+    unlock(self);
+    return PyLong_FromLongLong(parties);
 }
 
 static PyObject *
@@ -743,11 +752,21 @@ barrier_init(PyObject *object, PyObject *args, PyObject *keywords)
         return -1;
     }
     barrier_object *self = (barrier_object *)object;
-    if (barrier_parties(values[0], &self->parties) < 0) {
+    int64_t parties;
+    if (barrier_parties(values[0], &parties) < 0) {
         return -1;
     }
-    Py_XSETREF(self->action, Py_XNewRef(values[1] == Py_None ? NULL : values[1]));
-    Py_XSETREF(self->timeout, Py_XNewRef(values[2] == Py_None ? NULL : values[2]));
+    PyObject *action = Py_XNewRef(values[1] == Py_None ? NULL : values[1]);
+    PyObject *timeout = Py_XNewRef(values[2] == Py_None ? NULL : values[2]);
+    lock(self);
+    PyObject *old_action = self->action;
+    PyObject *old_timeout = self->timeout;
+    self->action = action;
+    self->timeout = timeout;
+    self->parties = parties;
+    unlock(self);
+    Py_XDECREF(old_action);
+    Py_XDECREF(old_timeout);
     return break_round(self, STATE_FILLING);
 }
 

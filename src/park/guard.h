@@ -3,7 +3,7 @@
  * This is the one header that hides the difference. Compiled with PARK_FREE_THREADED, a guard is a lock and a word is
  * atomic; without it, the caller holds the GIL, a guard is nothing and a word is an ordinary integer.
  *
- * A guard is held for a few instructions, never while Python code runs or the thread state is detached: a fork, which
+ * A guard is held for a moment, never while Python code runs or the thread state is detached: a fork, which
  * stops every thread at a safe point first, does not find one locked, and a thread that dies when it attaches holds
  * none. Where two are taken, the order is the condition's before its lock's. */
 #ifndef PARK_GUARD_H

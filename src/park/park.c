@@ -15,10 +15,20 @@ park_now(void)
 {
     struct timespec now;
     clock_gettime(CLOCK_MONOTONIC, &now);
-    return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
+    return (int64_t)now.tv_sec * PARK_SECOND + now.tv_nsec;
 }
 
-/* Whether the process's signals are delivered to this thread first. */
+void
+park_deadline_to_timespec(int64_t deadline, struct timespec *until)
+{
+    /* What a 32-bit time_t cannot hold is as good as for ever. */
+    const int64_t most = sizeof(time_t) > sizeof(int32_t) ? INT64_MAX : INT32_MAX;
+    int64_t seconds = deadline / PARK_SECOND;
+    until->tv_sec = (time_t)(seconds < most ? seconds : most);
+    until->tv_nsec = (long)(deadline % PARK_SECOND);
+}
+
+/* Whether the process's signals are delivered to this thread first: it is asked once in a thread. */
 static bool
 receives_signals(void)
 {
@@ -32,9 +42,23 @@ receives_signals(void)
 #endif
 }
 
+static _Thread_local enum { NOT_KNOWN, RECEIVES_SIGNALS, RECEIVES_NONE } signals;
+
+void
+park_after_fork(void)
+{
+    signals = RECEIVES_SIGNALS;
+}
+
 int64_t
 park_slice_end(int64_t deadline)
 {
+    if (signals == NOT_KNOWN) {
+        signals = receives_signals() ? RECEIVES_SIGNALS : RECEIVES_NONE;
+    }
+    if (signals == RECEIVES_NONE) {
+        return deadline;
+    }
     int64_t end = park_now() + PARK_SLICE;
-    return end < deadline && receives_signals() ? end : deadline;
+    return end < deadline ? end : deadline;
 }

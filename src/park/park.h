@@ -12,6 +12,7 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <time.h>
 
 #if !defined(PARK_BACKEND_FUTEX) && !defined(PARK_BACKEND_PTHREAD)
 #ifdef __linux__
@@ -40,6 +41,9 @@ typedef struct {
 } parker;
 #endif
 
+/* Deadlines and times are in nanoseconds. */
+#define PARK_SECOND INT64_C(1000000000)
+
 /* A deadline that never comes. */
 #define PARK_FOREVER INT64_MAX
 
@@ -56,6 +60,12 @@ int64_t park_now(void);
  * that signals are delivered to, the main thread, sleeps in slices of PARK_SLICE, and takes the end of each for a
  * possible interrupt; every other thread sleeps in one piece. */
 int64_t park_slice_end(int64_t deadline);
+
+/* In a child after a fork, in its only thread: that is the one that gets signals now. */
+void park_after_fork(void);
+
+/* The deadline as the operating system takes it. */
+void park_deadline_to_timespec(int64_t deadline, struct timespec *until);
 
 /* Makes a parker without a token. Before any other call, once. Returns 0, or an errno value. */
 int parker_init(parker *self);

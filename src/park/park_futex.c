@@ -17,12 +17,19 @@
 #include <limits.h>
 #include <linux/futex.h>
 #include <sys/syscall.h>
-#include <time.h>
 #include <unistd.h>
 
 enum { EMPTY, PARKED, TOKEN };
 
-#define NANOSECONDS 1000000000
+/* Where long is too short for the time_t of struct timespec, the call that was there first wants a shorter one. */
+#ifdef SYS_futex_time64
+#ifndef SYS_futex
+#define SYS_futex SYS_futex_time64
+#endif
+#define FUTEX (sizeof(time_t) > sizeof(long) ? SYS_futex_time64 : SYS_futex)
+#else
+#define FUTEX SYS_futex
+#endif
 
 int
 parker_init(parker *self)
@@ -50,12 +57,11 @@ futex_wait(_Atomic uint32_t *word, int64_t deadline)
     struct timespec until;
     struct timespec *timeout = NULL;
     if (deadline != PARK_FOREVER) {
-        until.tv_sec = (time_t)(deadline / NANOSECONDS);
-        until.tv_nsec = (long)(deadline % NANOSECONDS);
+        park_deadline_to_timespec(deadline, &until);
         timeout = &until;
     }
     /* FUTEX_WAIT_BITSET and not FUTEX_WAIT: its timeout is absolute, on the monotonic clock. */
-    long result = syscall(SYS_futex, word, FUTEX_WAIT_BITSET_PRIVATE, PARKED, timeout, NULL, FUTEX_BITSET_MATCH_ANY);
+    long result = syscall(FUTEX, word, FUTEX_WAIT_BITSET_PRIVATE, PARKED, timeout, NULL, FUTEX_BITSET_MATCH_ANY);
     return result == 0 ? 0 : errno;
 }
 
@@ -64,7 +70,8 @@ parker_park(parker *self, int64_t deadline)
 {
     uint32_t seen = EMPTY;
     if (!atomic_compare_exchange_strong(&self->word, &seen, PARKED)) {
-        atomic_store(&self->word, EMPTY);
+        /* An exchange and no store: it reads the token, and so sees all that came before it. */
+        atomic_exchange(&self->word, EMPTY);
         return PARK_UNPARKED;
     }
     int64_t wake_at = park_slice_end(deadline);
@@ -86,7 +93,7 @@ void
 parker_unpark(parker *self)
 {
     if (atomic_exchange(&self->word, TOKEN) == PARKED) {
-        syscall(SYS_futex, &self->word, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
+        syscall(FUTEX, &self->word, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
     }
 }
 

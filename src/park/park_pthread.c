@@ -9,9 +9,6 @@
 #ifdef PARK_BACKEND_PTHREAD
 
 #include <errno.h>
-#include <time.h>
-
-#define NANOSECONDS 1000000000
 
 int
 parker_init(parker *self)
@@ -69,10 +66,12 @@ condition_wait(parker *self, int64_t deadline)
     if (left <= 0) {
         return ETIMEDOUT;
     }
-    struct timespec until = {(time_t)(left / NANOSECONDS), (long)(left % NANOSECONDS)};
+    struct timespec until;
+    park_deadline_to_timespec(left, &until);
     return pthread_cond_timedwait_relative_np(&self->condition, &self->mutex, &until);
 #else
-    struct timespec until = {(time_t)(deadline / NANOSECONDS), (long)(deadline % NANOSECONDS)};
+    struct timespec until;
+    park_deadline_to_timespec(deadline, &until);
     return pthread_cond_timedwait(&self->condition, &self->mutex, &until);
 #endif
 }

@@ -45,6 +45,7 @@ static void
 after_fork_in_child(void)
 {
     waiter_generation++;
+    park_after_fork();
     spare_unlock();
 }
 

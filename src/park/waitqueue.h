@@ -114,6 +114,19 @@ waitqueue_remove(waitqueue *self, waiter *w)
     atomic_store_explicit(&w->queue, NULL, memory_order_relaxed);
 }
 
+/* Locks the queue and takes the waiter out, if it is in it. Returns whether it was. */
+static inline bool
+waitqueue_leave(waitqueue *self, waiter *w)
+{
+    waitqueue_lock(self);
+    bool waiting = waitqueue_has(self, w);
+    if (waiting) {
+        waitqueue_remove(self, w);
+    }
+    waitqueue_unlock(self);
+    return waiting;
+}
+
 /* How many wait. */
 size_t waitqueue_count(const waitqueue *self);
 

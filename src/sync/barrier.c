@@ -20,6 +20,8 @@ typedef struct {
     OBJECT_HEAD
     PyObject *action;  /* NULL: none */
     PyObject *timeout; /* NULL: none */
+    /* With one party and no action there is nothing to wait for: what wait returns then, 0. NULL: there is. */
+    _Atomic(PyObject *) alone;
     int64_t parties;
     int64_t count; /* who have arrived in this round */
     uint32_t round;
@@ -47,6 +49,19 @@ break_round(barrier_object *self, int state)
     waiter *waiters = end_round(self, state);
     waitqueue_unlock(&self->queue);
     waiters_grant(waiters, BROKEN);
+}
+
+/* Sets `alone`. The queue is locked. */
+static void
+update_alone(barrier_object *self)
+{
+    bool alone = self->parties == 1 && self->action == NULL;
+    if (alone != (self->alone != NULL)) {
+        /* The int 0 always exists: no reference is its last, and it is never made. */
+        PyObject *old = self->alone;
+        self->alone = alone ? PyLong_FromLong(0) : NULL;
+        Py_XDECREF(old);
+    }
 }
 
 int
@@ -81,14 +96,38 @@ set_parties(barrier_object *self, PyObject *value, void *Py_UNUSED(closure))
         PyErr_SetString(PyExc_AttributeError, "_parties");
         return -1;
     }
-    return barrier_parties(value, &self->parties);
+    int64_t parties;
+    if (barrier_parties(value, &parties) < 0) {
+        return -1;
+    }
+    waitqueue_lock(&self->queue);
+    self->parties = parties;
+    update_alone(self);
+    waitqueue_unlock(&self->queue);
+    return 0;
 }
 
 /* A setter's work for `action` and `timeout`: None is kept as NULL. */
 static void
-set_object(PyObject **place, PyObject *value)
+set_object(barrier_object *self, PyObject **place, PyObject *value)
 {
-    Py_XSETREF(*place, Py_XNewRef(value == Py_None ? NULL : value));
+    PyObject *wanted = Py_XNewRef(value == Py_None ? NULL : value);
+    waitqueue_lock(&self->queue);
+    PyObject *old = *place;
+    *place = wanted;
+    update_alone(self);
+    waitqueue_unlock(&self->queue);
+    Py_XDECREF(old);
+}
+
+/* Their getter's work. Returns a new reference. */
+static PyObject *
+get_object(barrier_object *self, PyObject **place)
+{
+    waitqueue_lock(&self->queue);
+    PyObject *value = Py_NewRef(*place == NULL ? Py_None : *place);
+    waitqueue_unlock(&self->queue);
+    return value;
 }
 
 static int
@@ -107,8 +146,8 @@ barrier_init(PyObject *self, PyObject *args, PyObject *keywords)
     if (set_parties(barrier, values[0], NULL) < 0) {
         return -1;
     }
-    set_object(&barrier->action, values[1]);
-    set_object(&barrier->timeout, values[2]);
+    set_object(barrier, &barrier->action, values[1]);
+    set_object(barrier, &barrier->timeout, values[2]);
     break_round(barrier, STATE_FILLING);
     return 0;
 }
@@ -118,13 +157,15 @@ barrier_vectorcall(PyObject *callable, PyObject *const *args, size_t flags, PyOb
 {
     PyTypeObject *type = (PyTypeObject *)callable;
     if (type->tp_new == PyType_GenericNew && type->tp_init == barrier_init && PyVectorcall_NARGS(flags) == 1 &&
-        keywords == NULL && PyLong_CheckExact(args[0])) {
-        int overflow;
-        int64_t parties = PyLong_AsLongLongAndOverflow(args[0], &overflow);
-        if (parties >= 1 && overflow == 0) {
+        keywords == NULL) {
+        int64_t parties = usual_int(args[0]);
+        if (parties >= 1) {
             barrier_object *self = (barrier_object *)type->tp_alloc(type, 0);
             if (self != NULL) {
                 self->parties = parties;
+                if (parties == 1) {
+                    update_alone(self);
+                }
             }
             return (PyObject *)self;
         }
@@ -148,21 +189,29 @@ barrier_clear(barrier_object *self)
     Py_CLEAR(self->dict);
     Py_CLEAR(self->action);
     Py_CLEAR(self->timeout);
+    Py_XDECREF(self->alone);
+    self->alone = NULL;
     return 0;
 }
 
 static void
 barrier_dealloc(PyObject *self)
 {
-    object_begin_dealloc(self);
+    PyObject_GC_UnTrack(self);
+    Py_TRASHCAN_BEGIN(self, barrier_dealloc) object_begin_dealloc(self);
     barrier_clear((barrier_object *)self);
     object_free(self);
+    Py_TRASHCAN_END
 }
 
 static PyObject *
 raise_broken(barrier_object *self)
 {
-    PyErr_SetNone(module_state_of(Py_TYPE(self))->broken_barrier_error);
+    PyObject *error = module_state_of(Py_TYPE(self))->broken_barrier_error;
+    if (error == NULL) {
+        return module_is_cleared();
+    }
+    PyErr_SetNone(error);
     return NULL;
 }
 
@@ -279,29 +328,10 @@ wait_for_others(barrier_object *self, waiter *w, PyObject *timeout)
     return w->outcome == BROKEN ? raise_broken(self) : PyLong_FromLong(w->outcome);
 }
 
-PyDoc_STRVAR(
-    wait_doc,
-    "wait($self, /, timeout=None)\n--\n\n"
-    "Wait until as many threads wait as the barrier has parties; as threading.Barrier.wait.\n\n"
-    "The last to arrive runs the action, then all go on. timeout is the longest wait in seconds, None the one\n"
-    "that the barrier was made with. Return an int from 0 to parties - 1, another one for each thread, in the\n"
-    "order of arrival. Raise BrokenBarrierError if the barrier is or gets broken, or is reset meanwhile; a\n"
-    "timeout breaks it. If a signal handler or the action raises, that exception is raised here; the action's\n"
-    "breaks the barrier.");
-
-static PyObject *
-barrier_wait(barrier_object *self, PyObject *const *args, Py_ssize_t count, PyObject *keywords)
+/* Arrives, and waits for the others. `timeout` NULL: not given. Returns the index, or NULL with an exception set. */
+static Py_NO_INLINE PyObject *
+wait_slow(barrier_object *self, PyObject *timeout)
 {
-    PyObject *timeout = NULL;
-    if (count != 0 || keywords != NULL) {
-        static const char *const names[] = {"timeout", NULL};
-        if (unpack_arguments("Barrier.wait", names, args, count, keywords, &timeout) < 0) {
-            return NULL;
-        }
-    }
-    if (self->parties == 1 && self->action == NULL && self->state == STATE_FILLING) {
-        return PyLong_FromLong(0); /* alone */
-    }
     waitqueue_lock(&self->queue);
     while (self->in_action != 0) {
         if (wait_for_action(self) < 0) {
@@ -326,13 +356,42 @@ barrier_wait(barrier_object *self, PyObject *const *args, Py_ssize_t count, PyOb
         return NULL;
     }
     if (timeout == NULL || timeout == Py_None) {
-        timeout = self->timeout == NULL ? Py_None : self->timeout;
+        timeout = get_object(self, &self->timeout);
     }
-    Py_INCREF(timeout);
+    else {
+        Py_INCREF(timeout);
+    }
     PyObject *index = wait_for_others(self, w, timeout);
     Py_DECREF(timeout);
     waiter_end(w);
     return index;
+}
+
+PyDoc_STRVAR(
+    wait_doc,
+    "wait($self, /, timeout=None)\n--\n\n"
+    "Wait until as many threads wait as the barrier has parties; as threading.Barrier.wait.\n\n"
+    "The last to arrive runs the action, then all go on. timeout is the longest wait in seconds, None the one\n"
+    "that the barrier was made with. Return an int from 0 to parties - 1, another one for each thread, in the\n"
+    "order of arrival. Raise BrokenBarrierError if the barrier is or gets broken, or is reset meanwhile; a\n"
+    "timeout breaks it. If a signal handler or the action raises, that exception is raised here; the action's\n"
+    "breaks the barrier.");
+
+static PyObject *
+barrier_wait(barrier_object *self, PyObject *const *args, Py_ssize_t count, PyObject *keywords)
+{
+    PyObject *timeout = NULL;
+    if (count != 0 || keywords != NULL) {
+        static const char *const names[] = {"timeout", NULL};
+        if (unpack_arguments("Barrier.wait", names, args, count, keywords, &timeout) < 0) {
+            return NULL;
+        }
+    }
+    PyObject *alone = atomic_load_explicit(&self->alone, memory_order_relaxed);
+    if (alone != NULL && self->state == STATE_FILLING) {
+        return Py_NewRef(alone);
+    }
+    return wait_slow(self, timeout);
 }
 
 PyDoc_STRVAR(reset_doc,
@@ -343,7 +402,7 @@ static PyObject *
 barrier_reset(barrier_object *self, PyObject *Py_UNUSED(ignored))
 {
     break_round(self, STATE_FILLING);
-    return private_condition_notify(self->dict) < 0 ? NULL : Py_NewRef(Py_None);
+    return private_condition_notify((object_head *)self) < 0 ? NULL : Py_NewRef(Py_None);
 }
 
 PyDoc_STRVAR(abort_doc,
@@ -355,33 +414,33 @@ static PyObject *
 barrier_abort(barrier_object *self, PyObject *Py_UNUSED(ignored))
 {
     break_round(self, STATE_BROKEN);
-    return private_condition_notify(self->dict) < 0 ? NULL : Py_NewRef(Py_None);
+    return private_condition_notify((object_head *)self) < 0 ? NULL : Py_NewRef(Py_None);
 }
 
 static PyObject *
 get_action(barrier_object *self, void *Py_UNUSED(closure))
 {
-    return Py_NewRef(self->action == NULL ? Py_None : self->action);
+    return get_object(self, &self->action);
 }
 
 static int
 set_action(barrier_object *self, PyObject *value, void *Py_UNUSED(closure))
 {
-    set_object(&self->action, value);
+    set_object(self, &self->action, value);
     return 0;
 }
 
 static int
 set_timeout(barrier_object *self, PyObject *value, void *Py_UNUSED(closure))
 {
-    set_object(&self->timeout, value);
+    set_object(self, &self->timeout, value);
     return 0;
 }
 
 static PyObject *
 get_timeout(barrier_object *self, void *Py_UNUSED(closure))
 {
-    return Py_NewRef(self->timeout == NULL ? Py_None : self->timeout);
+    return get_object(self, &self->timeout);
 }
 
 static PyObject *

@@ -71,15 +71,11 @@ require_attribute(PyObject *object, const char *name)
 static int
 set_lock(condition_object *self, PyObject *lock, module_state *state)
 {
-    if (count_waiters(&self->queue) != 0) {
-        PyErr_SetString(PyExc_RuntimeError, "cannot initialize a condition that threads wait on");
-        return -1;
-    }
     PyObject *held;
     bool standard_lock = false;
     condition_kind kind = OVER_RLOCK;
     if (lock == NULL || lock == Py_None) {
-        held = rlock_make(state->rlock_type);
+        held = state->rlock_type == NULL ? module_is_cleared() : rlock_make(state->rlock_type);
         if (held == NULL) {
             return -1;
         }
@@ -92,6 +88,12 @@ set_lock(condition_object *self, PyObject *lock, module_state *state)
             return -1;
         }
         held = Py_NewRef(lock);
+    }
+    /* Last: what is above can run Python code, and so let another thread begin to wait. */
+    if (count_waiters(&self->queue) != 0) {
+        Py_DECREF(held);
+        PyErr_SetString(PyExc_RuntimeError, "cannot initialize a condition that threads wait on");
+        return -1;
     }
     PyObject *old = self->lock;
     self->lock = held;
@@ -156,9 +158,11 @@ condition_clear(condition_object *self)
 static void
 condition_dealloc(PyObject *self)
 {
-    object_begin_dealloc(self);
+    PyObject_GC_UnTrack(self);
+    Py_TRASHCAN_BEGIN(self, condition_dealloc) object_begin_dealloc(self);
     condition_clear((condition_object *)self);
     object_free(self);
+    Py_TRASHCAN_END
 }
 
 /* The lock, by its methods */
@@ -363,24 +367,19 @@ wait_until_notified(condition_object *self, waiter *w, int64_t deadline, permits
             return TIMED_OUT;
         }
         if (interrupted && !run_handlers(self, w)) {
-            waitqueue_lock(&self->queue);
-            waiting = waitqueue_has(&self->queue, w);
-            if (waiting) {
-                waitqueue_remove(&self->queue, w);
-            }
-            waitqueue_unlock(&self->queue);
-            return waiting ? RAISED : RAISED_THOUGH_NOTIFIED;
+            return waitqueue_leave(&self->queue, w) ? RAISED : RAISED_THOUGH_NOTIFIED;
         }
     }
 }
 
 /* Gets our own lock back. Returns 0, or -1 with the exception that a signal handler raised; the lock is held then, too. */
 static int
-native_acquire_restore(condition_object *self, waiter *w, permits_handlers handlers, int64_t count)
+native_acquire_restore(PyObject *lock, condition_kind kind, waiter *w, permits_handlers handlers, int64_t count)
 {
-    int result = permits_take_always(lock_permits(self), w, handlers);
-    if (self->kind == OVER_RLOCK) {
-        rlock_own((rlock_object *)self->lock, count);
+    permits *permits = kind == OVER_LOCK ? &((lock_object *)lock)->permits : &((rlock_object *)lock)->permits;
+    int result = permits_take_always(permits, w, 1, handlers);
+    if (kind == OVER_RLOCK) {
+        rlock_own((rlock_object *)lock, count);
     }
     return result;
 }
@@ -399,6 +398,7 @@ wait_on_lock(condition_object *self, int64_t deadline)
 
     PyObject *saved = NULL;
     int64_t count = 1;
+    condition_kind kind = self->kind;
     bool native = is_native(self);
     /* The lock must not change while it is waited for: the condition's own reference may go. */
     PyObject *lock = Py_NewRef(self->lock);
@@ -411,9 +411,13 @@ wait_on_lock(condition_object *self, int64_t deadline)
     else {
         saved = other_release_save(self);
         if (saved == NULL) {
-            wait_leave(w, &self->queue);
+            PyObject *exception = PyErr_GetRaisedException();
+            if (!wait_leave(w, &self->queue)) {
+                notify_waiters(self, 1);
+            }
             waiter_end(w);
             Py_DECREF(lock);
+            PyErr_SetRaisedException(exception);
             return -1;
         }
     }
@@ -421,7 +425,7 @@ wait_on_lock(condition_object *self, int64_t deadline)
     permits_handlers handlers;
     wait_end end = wait_until_notified(self, w, deadline, &handlers);
     PyObject *exception = end == RAISED || end == RAISED_THOUGH_NOTIFIED ? PyErr_GetRaisedException() : NULL;
-    int acquired = native ? native_acquire_restore(self, w, handlers, count) : other_acquire_restore(self, saved);
+    int acquired = native ? native_acquire_restore(lock, kind, w, handlers, count) : other_acquire_restore(self, saved);
     if (acquired < 0) {
         exception = exception_chain(PyErr_GetRaisedException(), exception);
     }
@@ -456,6 +460,11 @@ condition_wait(condition_object *self, PyObject *const *args, Py_ssize_t count, 
         return NULL;
     }
     int64_t wait = timeout == NULL ? PARK_FOREVER : wait_from_timeout(timeout);
+    /* Reading an odd timeout has run its methods, and they may have released the lock. */
+    bool odd = timeout != NULL && timeout != Py_None && !PyFloat_CheckExact(timeout) && !PyLong_CheckExact(timeout);
+    if (wait >= 0 && odd && require_owned(self, "cannot wait on un-acquired lock") < 0) {
+        return NULL;
+    }
     int notified = wait < 0 ? -1 : wait_on_lock(self, deadline_after(wait));
     return notified < 0 ? NULL : PyBool_FromLong(notified);
 }
@@ -677,14 +686,14 @@ condition_exit(condition_object *self, PyObject *const *args, Py_ssize_t count)
         if (rlock_give((rlock_object *)self->lock)) {
             Py_RETURN_NONE;
         }
-        PyErr_SetString(PyExc_RuntimeError, "cannot release un-acquired lock");
+        rlock_raise_not_owned();
         return NULL;
     }
     if (self->kind == OVER_LOCK) {
         if (lock_give((lock_object *)self->lock)) {
             Py_RETURN_NONE;
         }
-        PyErr_SetString(PyExc_RuntimeError, "release unlocked lock");
+        lock_raise_unlocked();
         return NULL;
     }
     return other_exit(self, args, count);
@@ -898,6 +907,23 @@ condition_make_private(module_state *state, PyObject *owner, waitqueue *queue)
         ((condition_object *)self)->owner_queue = queue;
     }
     return self;
+}
+
+int
+condition_notify_private(PyObject *condition)
+{
+    condition_object *self = (condition_object *)condition;
+    if (Py_TYPE(condition)->tp_dealloc != condition_dealloc || self->kind != OVER_LOCK) {
+        return 0;
+    }
+    lock_object *lock = (lock_object *)Py_NewRef(self->lock);
+    int taken = lock_take(lock, PARK_FOREVER);
+    if (taken > 0) {
+        notify_waiters(self, PERMITS_MAX);
+        lock_give(lock);
+    }
+    Py_DECREF(lock);
+    return taken < 0 ? -1 : 0;
 }
 
 int

@@ -179,7 +179,7 @@ static PyObject *
 event_set(event_object *self, PyObject *Py_UNUSED(ignored))
 {
     set(self);
-    return private_condition_notify(self->dict) < 0 ? NULL : Py_NewRef(Py_None);
+    return private_condition_notify((object_head *)self) < 0 ? NULL : Py_NewRef(Py_None);
 }
 
 PyDoc_STRVAR(clear_doc,
@@ -315,6 +315,6 @@ event_exec(PyObject *module)
         return -1;
     }
     type->tp_vectorcall = event_vectorcall;
-    Py_DECREF(type);
+    module_get_state(module)->event_type = type;
     return 0;
 }

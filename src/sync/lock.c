@@ -93,11 +93,17 @@ PyDoc_STRVAR(
     "Unlock the lock; as threading.Lock.release. Any thread may do so.\n\n"
     "One of the threads that wait for the lock, if any, gets to take it. Raise RuntimeError if it is not locked.");
 
+void
+lock_raise_unlocked(void)
+{
+    PyErr_SetString(PyExc_RuntimeError, "release unlocked lock");
+}
+
 static PyObject *
 lock_release(lock_object *self, PyObject *Py_UNUSED(ignored))
 {
     if (!lock_give(self)) {
-        PyErr_SetString(PyExc_RuntimeError, "release unlocked lock");
+        lock_raise_unlocked();
         return NULL;
     }
     Py_RETURN_NONE;

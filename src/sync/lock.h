@@ -10,6 +10,9 @@ typedef struct {
     permits permits; /* one, or none: locked */
 } lock_object;
 
+/* Sets the error of releasing one that is not locked. */
+void lock_raise_unlocked(void);
+
 static inline bool
 lock_is_locked(lock_object *self)
 {
@@ -20,7 +23,7 @@ lock_is_locked(lock_object *self)
 static inline int
 lock_take(lock_object *self, int64_t wait)
 {
-    return permits_take(&self->permits, wait);
+    return permits_take(&self->permits, wait, 1);
 }
 
 /* Unlocks. Returns false if it is not locked. */

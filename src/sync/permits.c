@@ -16,18 +16,28 @@ wake_first(permits *self)
     }
 }
 
-/* Sets or clears CONTENDED to say whether the queue is empty. The queue is locked. */
-static void
-update_contended(permits *self)
+/* Adds permits, unless there would be more than `limit`, and sets or clears CONTENDED to say whether the queue is empty.
+ * The queue is locked. Returns whether it did. */
+static bool
+add_and_update(permits *self, int64_t count, int64_t limit)
 {
     for (;;) {
         int64_t seen = word_load(&self->word);
-        int64_t wanted =
-            waitqueue_is_empty(&self->queue) ? seen & ~(int64_t)PERMITS_CONTENDED : seen | PERMITS_CONTENDED;
+        if (seen / PERMITS_ONE > limit - count) {
+            return false;
+        }
+        int64_t contended = waitqueue_is_empty(&self->queue) ? 0 : PERMITS_CONTENDED;
+        int64_t wanted = (seen / PERMITS_ONE + count) * PERMITS_ONE + contended;
         if (word_replace(&self->word, seen, wanted)) {
-            return;
+            return true;
         }
     }
+}
+
+static void
+update(permits *self)
+{
+    add_and_update(self, 0, PERMITS_MAX);
 }
 
 /* Takes a permit, or joins the queue. The queue is locked. CONTENDED is set first: who gives a permit after the failed
@@ -36,12 +46,12 @@ static bool
 take_or_join(permits *self, waiter *w, void (*join)(waitqueue *, waiter *))
 {
     join(&self->queue, w);
-    update_contended(self);
+    update(self);
     if (!permits_try_take(self)) {
         return false;
     }
     waitqueue_remove(&self->queue, w);
-    update_contended(self);
+    update(self);
     return true;
 }
 
@@ -49,7 +59,7 @@ static void
 leave(permits *self, waiter *w)
 {
     waitqueue_remove(&self->queue, w);
-    update_contended(self);
+    update(self);
     wake_first(self);
 }
 
@@ -71,7 +81,7 @@ take_if_possible(permits *self, waiter *w)
 /* Runs the signal handlers, with the waiter out of the queue and no permit kept from anybody; puts it back in front.
  * Returns 1 when it has a permit, 0 when it waits, -1 with an exception set, no permit, and in no queue. */
 static int
-run_handlers(permits *self, waiter *w)
+run_handlers(permits *self, waiter *w, int64_t limit)
 {
     waitqueue_lock(&self->queue);
     bool granted = w->state == WAITER_GRANTED;
@@ -81,7 +91,7 @@ run_handlers(permits *self, waiter *w)
     }
     waitqueue_unlock(&self->queue);
     if (granted) {
-        permits_give(self, 1, PERMITS_MAX);
+        permits_give(self, 1, limit);
     }
     if (PyErr_CheckSignals() < 0) {
         return -1;
@@ -94,11 +104,11 @@ run_handlers(permits *self, waiter *w)
 
 /* Waits in the queue. Returns as permits_take; the waiter is in no queue then. */
 static int
-wait_in_queue(permits *self, waiter *w, int64_t deadline, permits_handlers handlers)
+wait_in_queue(permits *self, waiter *w, int64_t deadline, int64_t limit, permits_handlers handlers)
 {
     for (;;) {
         if (handlers == PERMITS_HANDLERS_DUE) {
-            int outcome = run_handlers(self, w);
+            int outcome = run_handlers(self, w, limit);
             if (outcome != 0) {
                 return outcome;
             }
@@ -135,7 +145,7 @@ take_soon(permits *self)
 }
 
 int
-permits_take_slow(permits *self, int64_t wait)
+permits_take_slow(permits *self, int64_t wait, int64_t limit)
 {
     if (wait == 0) {
         return 0;
@@ -152,14 +162,14 @@ permits_take_slow(permits *self, int64_t wait)
     int outcome = take_or_join(self, w, waitqueue_add);
     waitqueue_unlock(&self->queue);
     if (outcome == 0) {
-        outcome = wait_in_queue(self, w, deadline, PERMITS_RUN_HANDLERS);
+        outcome = wait_in_queue(self, w, deadline, limit, PERMITS_RUN_HANDLERS);
     }
     waiter_end(w);
     return outcome;
 }
 
 int
-permits_take_always(permits *self, waiter *w, permits_handlers handlers)
+permits_take_always(permits *self, waiter *w, int64_t limit, permits_handlers handlers)
 {
     PyObject *exception = NULL;
     bool taken = false;
@@ -173,7 +183,7 @@ permits_take_always(permits *self, waiter *w, permits_handlers handlers)
     }
     waitqueue_unlock(&self->queue);
     while (!taken) {
-        int outcome = wait_in_queue(self, w, PARK_FOREVER, handlers);
+        int outcome = wait_in_queue(self, w, PARK_FOREVER, limit, handlers);
         taken = outcome == 1;
         if (outcome < 0) {
             exception = exception_chain(PyErr_GetRaisedException(), exception);
@@ -201,35 +211,18 @@ has_waited_long(waiter *w)
     return now - w->since >= PERMITS_FAIR_AFTER && !Py_IsFinalizing();
 }
 
-/* Adds permits unless there would be more than `limit`. Returns whether it did. */
-static bool
-add(permits *self, int64_t count, int64_t limit)
-{
-    for (;;) {
-        int64_t seen = word_load(&self->word);
-        if (seen / PERMITS_ONE > limit - count) {
-            return false;
-        }
-        if (word_replace(&self->word, seen, seen + count * PERMITS_ONE)) {
-            return true;
-        }
-    }
-}
-
 bool
 permits_give_slow(permits *self, int64_t count, int64_t limit)
 {
     waitqueue_lock(&self->queue);
     bool given = permits_count(self) <= limit - count;
-    waiter *first = waitqueue_first(&self->queue);
-    if (given && count == 1 && first != NULL && has_waited_long(first)) {
+    waiter *first;
+    while (given && count > 0 && (first = waitqueue_first(&self->queue)) != NULL && has_waited_long(first)) {
         waitqueue_remove(&self->queue, first);
         waiter_grant(first, 0);
+        count--;
     }
-    else {
-        given = add(self, count, limit);
-    }
-    update_contended(self);
+    given = given && add_and_update(self, count, limit);
     wake_first(self);
     waitqueue_unlock(&self->queue);
     return given;
@@ -241,7 +234,7 @@ permits_join(permits *self, waiter *w)
     w->since = WAITER_SINCE_LATER;
     waitqueue_lock(&self->queue);
     waitqueue_add(&self->queue, w);
-    update_contended(self);
+    update(self);
     wake_first(self);
     waitqueue_unlock(&self->queue);
 }
@@ -256,7 +249,7 @@ permits_set(permits *self, int64_t count)
             break;
         }
     }
-    update_contended(self);
+    update(self);
     wake_first(self);
     waitqueue_unlock(&self->queue);
 }

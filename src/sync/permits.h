@@ -39,7 +39,7 @@ typedef struct {
 #endif
 
 /* The slow halves of the functions below. */
-int permits_take_slow(permits *self, int64_t wait);
+int permits_take_slow(permits *self, int64_t wait, int64_t limit);
 bool permits_give_slow(permits *self, int64_t count, int64_t limit);
 
 static inline void
@@ -70,12 +70,13 @@ permits_try_take(permits *self)
     }
 }
 
-/* Takes one, waiting for it for so many nanoseconds: 0 does not wait, PARK_FOREVER has no limit. Returns 1; 0 when the
- * time is over; -1 with the exception that a signal handler raised, and none taken. */
+/* Takes one, waiting for it for so many nanoseconds: 0 does not wait, PARK_FOREVER has no limit. `limit` is how many
+ * there can be, as in permits_give. Returns 1; 0 when the time is over; -1 with the exception that a signal handler
+ * raised, and none taken. */
 static inline int
-permits_take(permits *self, int64_t wait)
+permits_take(permits *self, int64_t wait, int64_t limit)
 {
-    return permits_try_take(self) ? 1 : wait == 0 ? 0 : permits_take_slow(self, wait);
+    return permits_try_take(self) ? 1 : wait == 0 ? 0 : permits_take_slow(self, wait, limit);
 }
 
 /* Gives back, or adds, `count` of them, if there are no more than `limit` then, which is at most PERMITS_MAX.
@@ -105,7 +106,7 @@ typedef enum {
 
 /* Takes one, whatever happens: an exception that a signal handler raises is kept until then. The waiter `w` is in this
  * queue, WAITING in none, or GRANTED a permit. Returns 0, or -1 with the exception set. */
-int permits_take_always(permits *self, waiter *w, permits_handlers handlers);
+int permits_take_always(permits *self, waiter *w, int64_t limit, permits_handlers handlers);
 
 /* Puts a waiter that is in no queue in this one: whoever gives a permit wakes it. */
 void permits_join(permits *self, waiter *w);

@@ -1,8 +1,6 @@
 /* See private_condition.h. */
 #include "private_condition.h"
 
-#include "wait.h"
-
 PyObject *
 private_condition_get(PyObject *self, void *closure)
 {
@@ -34,34 +32,22 @@ find(PyObject *dict)
     return condition;
 }
 
-/* Calls the method of the condition. Returns 0, or -1 with an exception set. */
-static int
-call_method(PyObject *condition, const char *name)
-{
-    PyObject *result = PyObject_CallMethod(condition, name, NULL);
-    Py_XDECREF(result);
-    return result == NULL ? -1 : 0;
-}
-
 int
-private_condition_notify_slow(PyObject *dict)
+private_condition_notify_slow(object_head *self)
 {
+    PyObject *dict;
+    Py_BEGIN_CRITICAL_SECTION(self);
+    dict = Py_XNewRef(self->dict);
+    Py_END_CRITICAL_SECTION();
+    if (dict == NULL) {
+        return 0;
+    }
     PyObject *condition = find(dict);
+    Py_DECREF(dict);
     if (condition == NULL) {
         return PyErr_Occurred() ? -1 : 0;
     }
-    int result = call_method(condition, "acquire");
-    if (result == 0) {
-        result = call_method(condition, "notify_all");
-        PyObject *exception = result < 0 ? PyErr_GetRaisedException() : NULL;
-        if (call_method(condition, "release") < 0) {
-            result = -1;
-            exception = exception_chain(PyErr_GetRaisedException(), exception);
-        }
-        if (exception != NULL) {
-            PyErr_SetRaisedException(exception);
-        }
-    }
+    int result = condition_notify_private(condition);
     Py_DECREF(condition);
     return result;
 }
@@ -73,7 +59,8 @@ private_condition_at_fork_reinit(PyObject *dict)
     if (condition == NULL) {
         return PyErr_Occurred() ? -1 : 0;
     }
-    int result = call_method(condition, "_at_fork_reinit");
+    PyObject *result = PyObject_CallMethod(condition, "_at_fork_reinit", NULL);
     Py_DECREF(condition);
-    return result;
+    Py_XDECREF(result);
+    return result == NULL ? -1 : 0;
 }

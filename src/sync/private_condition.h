@@ -7,6 +7,7 @@
 
 #include "../module.h"
 #include "../park/waitqueue.h"
+#include "object.h"
 
 /* The getter of `_cond`, and its closure: where the object's own queue is. Who waits there is in `_cond._waiters`. */
 PyObject *private_condition_get(PyObject *self, void *closure);
@@ -15,14 +16,18 @@ PyObject *private_condition_get(PyObject *self, void *closure);
 /* Makes a Condition over a new Lock that belongs to the owner. In condition.c. NULL with an exception set. */
 PyObject *condition_make_private(module_state *state, PyObject *owner, waitqueue *queue);
 
+/* Notifies all who wait on it, running no Python code meanwhile. In condition.c. Something else that has been put in
+ * the place of `_cond` is left alone. Returns 0, or -1 with the exception that a signal handler raised. */
+int condition_notify_private(PyObject *condition);
+
 /* The slow half of private_condition_notify. */
-int private_condition_notify_slow(PyObject *dict);
+int private_condition_notify_slow(object_head *self);
 
 /* Notifies all who wait on the object's `_cond`, if it has been made. Returns 0, or -1 with an exception set. */
 static inline int
-private_condition_notify(PyObject *dict)
+private_condition_notify(object_head *self)
 {
-    return dict == NULL ? 0 : private_condition_notify_slow(dict);
+    return self->dict == NULL ? 0 : private_condition_notify_slow(self);
 }
 
 /* Reinitializes the object's `_cond`, if it has been made. Returns 0, or -1 with an exception set. */

@@ -103,8 +103,8 @@ rlock_enter(rlock_object *self, PyObject *Py_UNUSED(ignored))
     return rlock_take(self, PARK_FOREVER) < 0 ? NULL : Py_NewRef(Py_True);
 }
 
-static void
-raise_not_owned(void)
+void
+rlock_raise_not_owned(void)
 {
     PyErr_SetString(PyExc_RuntimeError, "cannot release un-acquired lock");
 }
@@ -119,7 +119,7 @@ static PyObject *
 rlock_release(rlock_object *self, PyObject *Py_UNUSED(ignored))
 {
     if (!rlock_give(self)) {
-        raise_not_owned();
+        rlock_raise_not_owned();
         return NULL;
     }
     Py_RETURN_NONE;
@@ -169,7 +169,7 @@ static PyObject *
 rlock_release_save(rlock_object *self, PyObject *Py_UNUSED(ignored))
 {
     if (!rlock_is_owned(self)) {
-        raise_not_owned();
+        rlock_raise_not_owned();
         return NULL;
     }
     PyObject *saved = Py_BuildValue("(LL)", (long long)word_load(&self->count), (long long)word_load(&self->owner));
@@ -200,7 +200,7 @@ rlock_acquire_restore(rlock_object *self, PyObject *state)
         if (w == NULL) {
             return NULL;
         }
-        permits_take_always(&self->permits, w, PERMITS_NO_HANDLERS);
+        permits_take_always(&self->permits, w, 1, PERMITS_NO_HANDLERS);
         waiter_end(w);
     }
     word_store(&self->count, count);

@@ -15,6 +15,9 @@ typedef struct {
 /* Makes a new one. NULL with an exception set. */
 PyObject *rlock_make(PyTypeObject *type);
 
+/* Sets the error of releasing one that the calling thread does not own. */
+void rlock_raise_not_owned(void);
+
 static inline bool
 rlock_is_owned(rlock_object *self)
 {
@@ -38,7 +41,7 @@ rlock_take(rlock_object *self, int64_t wait)
         word_store(&self->count, word_load(&self->count) + 1);
         return 1;
     }
-    int taken = permits_take(&self->permits, wait);
+    int taken = permits_take(&self->permits, wait, 1);
     if (taken == 1) {
         rlock_own(self, 1);
     }

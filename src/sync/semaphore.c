@@ -47,7 +47,11 @@ permits_of_odd_value(PyObject *value, int64_t *start)
     *start = UNLIMITED_START;
     PyObject *whole = PyNumber_Long(value);
     if (whole == NULL) {
-        /* Infinity and NaN. */
+        if (!PyErr_ExceptionMatches(PyExc_OverflowError) && !PyErr_ExceptionMatches(PyExc_ValueError) &&
+            !PyErr_ExceptionMatches(PyExc_TypeError)) {
+            return -1;
+        }
+        /* Infinity, NaN, or no number at all. */
         PyErr_Clear();
         return 0;
     }
@@ -228,8 +232,7 @@ usual_start(PyObject *const *args, size_t flags, PyObject *keywords)
     if (PyVectorcall_NARGS(flags) == 0) {
         return 1;
     }
-    int overflow;
-    int64_t start = PyLong_CheckExact(args[0]) ? PyLong_AsLongLongAndOverflow(args[0], &overflow) : -1;
+    int64_t start = usual_int(args[0]);
     return start < UNLIMITED_START ? start : -1;
 }
 
@@ -354,7 +357,7 @@ semaphore_acquire(semaphore_object *self, PyObject *const *args, Py_ssize_t coun
         Py_RETURN_TRUE;
     }
     int64_t wait = !blocking ? 0 : values[1] == NULL ? PARK_FOREVER : wait_of_acquire(values[1]);
-    int taken = wait < 0 ? -1 : permits_take_slow(&self->permits, wait);
+    int taken = wait < 0 ? -1 : permits_take_slow(&self->permits, wait, PERMITS_MAX);
     return taken < 0 ? NULL : PyBool_FromLong(taken);
 }
 
@@ -396,7 +399,7 @@ give(semaphore_object *self, int64_t count, int64_t limit)
         }
         return NULL;
     }
-    return private_condition_notify(self->dict) < 0 ? NULL : Py_NewRef(Py_None);
+    return private_condition_notify((object_head *)self) < 0 ? NULL : Py_NewRef(Py_None);
 }
 
 /* Unpacks n. Returns it, or -1 with an exception set. */

@@ -6,8 +6,6 @@
 
 #include "../module.h"
 
-#define NANOSECONDS INT64_C(1000000000)
-
 int64_t
 deadline_after(int64_t nanoseconds)
 {
@@ -51,10 +49,10 @@ nanoseconds_from_int(PyObject *seconds, int64_t *nanoseconds)
 {
     int overflow;
     long long whole = PyLong_AsLongLongAndOverflow(seconds, &overflow);
-    if (overflow || whole > INT64_MAX / NANOSECONDS || whole < INT64_MIN / NANOSECONDS) {
+    if (overflow || whole > INT64_MAX / PARK_SECOND || whole < INT64_MIN / PARK_SECOND) {
         return false;
     }
-    *nanoseconds = whole * NANOSECONDS;
+    *nanoseconds = whole * PARK_SECOND;
     return true;
 }
 
@@ -157,11 +155,11 @@ wait_from_acquire_arguments(PyObject *const *args, Py_ssize_t count, PyObject *k
         return -1;
     }
     int blocking = values[0] == NULL ? 1 : is_blocking(values[0]);
-    int64_t nanoseconds = -NANOSECONDS;
+    int64_t nanoseconds = -PARK_SECOND;
     if (blocking < 0 || (values[1] != NULL && timeout_to_nanoseconds(values[1], &nanoseconds) < 0)) {
         return -1;
     }
-    if (nanoseconds == -NANOSECONDS) {
+    if (nanoseconds == -PARK_SECOND) {
         return blocking ? PARK_FOREVER : 0; /* no timeout, or the default of -1 second */
     }
     if (!blocking || nanoseconds < 0) {

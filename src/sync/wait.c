@@ -12,6 +12,13 @@
 waiter *
 wait_begin(void)
 {
+#if PY_VERSION_HEX >= 0x030F0000
+    /* Who could end the wait no longer runs. */
+    if (Py_IsFinalizing()) {
+        PyErr_SetString(PyExc_PythonFinalizationError, "cannot acquire lock at interpreter finalization");
+        return NULL;
+    }
+#endif
     waiter *w = waiter_begin();
     if (w == NULL) {
         PyErr_NoMemory();
@@ -65,16 +72,24 @@ wait_settle(waiter *w)
 bool
 wait_leave(waiter *w, waitqueue *queue)
 {
-    waitqueue_lock(queue);
-    bool waiting = waitqueue_has(queue, w);
-    if (waiting) {
-        waitqueue_remove(queue, w);
-    }
-    waitqueue_unlock(queue);
+    bool waiting = waitqueue_leave(queue, w);
     if (!waiting) {
         wait_settle(w);
     }
     return waiting;
+}
+
+/* Follows the contexts of the exception until the last, or until the one whose context is `wanted`. New reference. */
+static PyObject *
+end_of_contexts(PyObject *exception, PyObject *wanted)
+{
+    PyObject *last = Py_NewRef(exception);
+    PyObject *context;
+    while ((context = PyException_GetContext(last)) != NULL && context != wanted) {
+        Py_SETREF(last, context);
+    }
+    Py_XDECREF(context);
+    return last;
 }
 
 PyObject *
@@ -82,9 +97,17 @@ exception_chain(PyObject *exception, PyObject *earlier)
 {
     if (exception == earlier) {
         Py_DECREF(earlier);
+        return exception;
     }
-    else if (earlier != NULL) {
-        PyException_SetContext(exception, earlier);
+    if (earlier == NULL) {
+        return exception;
     }
+    /* Handlers may raise the same objects again: what `earlier` has of this one is cut off, so that there is no cycle. */
+    PyObject *last = end_of_contexts(earlier, exception);
+    PyException_SetContext(last, NULL);
+    Py_DECREF(last);
+    last = end_of_contexts(exception, earlier);
+    PyException_SetContext(last, earlier);
+    Py_DECREF(last);
     return exception;
 }

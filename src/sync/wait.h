@@ -5,7 +5,8 @@
 #include "../compat.h"
 #include "../park/waitqueue.h"
 
-/* As waiter_begin, with MemoryError set when it returns NULL. */
+/* As waiter_begin, with an exception set when it returns NULL: MemoryError, or, where the running Python does so, that
+ * the interpreter is at its end. */
 waiter *wait_begin(void);
 
 /* Parks the waiter with the thread state detached. No queue is locked. May not return, at the interpreter's end. */
@@ -22,7 +23,7 @@ bool wait_leave(waiter *w, waitqueue *queue);
 /* Waits for a grant that is on its way: the waiter is in no queue. */
 void wait_settle(waiter *w);
 
-/* Returns `exception`, with `earlier` (NULL: none) as its context. Steals both. */
+/* Returns `exception`, with `earlier` (NULL: none) at the end of its contexts. Steals both. */
 PyObject *exception_chain(PyObject *exception, PyObject *earlier);
 
 #endif

@@ -260,14 +260,6 @@ thread_find(PyTypeObject *type)
     return (thread_values *)found;
 }
 
-/* A finalizer uses a local, or makes one, while garbage collection takes the module down. */
-static void *
-module_is_cleared(void)
-{
-    PyErr_SetString(PyExc_SystemError, "the module of this local has been cleared");
-    return NULL;
-}
-
 /* The calling thread's, for locals whose base type this is. Returns a borrowed reference. */
 static thread_values *
 thread_current(PyTypeObject *base)

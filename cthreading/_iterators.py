@@ -1,0 +1,91 @@
+"""What threading has from 3.15 on to share iterators between threads."""
+
+from cthreading._core import Lock
+
+
+class serialize_iterator:
+    """An iterator that several threads may use: one of them at a time is in the one that it wraps.
+
+    send(), throw() and close() are those of a generator, one at a time as well; AttributeError if it has none.
+    """
+
+    __slots__ = ("_iterator", "_lock")
+
+    def __init__(self, iterable):
+        self._iterator = iter(iterable)
+        self._lock = Lock()
+
+    def __iter__(self):
+        return self
+
+    def __next__(self):
+        with self._lock:
+            return next(self._iterator)
+
+    def send(self, value, /):
+        """Send a value into the generator."""
+        with self._lock:
+            return self._iterator.send(value)
+
+    def throw(self, *args):
+        """Raise an exception in the generator."""
+        with self._lock:
+            return self._iterator.throw(*args)
+
+    def close(self):
+        """Close the generator."""
+        with self._lock:
+            return self._iterator.close()
+
+
+def synchronized_iterator(func):
+    """Make a function that returns iterators return them wrapped in serialize_iterator. Also a decorator."""
+    from functools import wraps
+
+    @wraps(func)
+    def serialized(*args, **kwargs):
+        return serialize_iterator(func(*args, **kwargs))
+
+    return serialized
+
+
+class _concurrent_tee:
+    """One of the iterators that concurrent_tee returns.
+
+    They walk along one list of linked [value, next] cells; who comes to the empty last one fills it under the lock.
+    """
+
+    __slots__ = ("cell", "iterator", "lock")
+
+    def __init__(self, iterator, cell, lock):
+        self.iterator = iterator
+        self.cell = cell
+        self.lock = lock
+
+    def __iter__(self):
+        return self
+
+    def __next__(self):
+        cell = self.cell
+        if not cell:
+            with self.lock:
+                if not cell:
+                    cell.extend((next(self.iterator), []))
+        value, self.cell = cell
+        return value
+
+
+def concurrent_tee(iterable, n=2):
+    """Return n iterators over the same items, each for a thread of its own; as itertools.tee, but safe to use at once.
+
+    Raise ValueError if n is negative.
+    """
+    if n < 0:
+        raise ValueError("n must be a non-negative integer")
+    if n == 0:
+        return ()
+    if isinstance(iterable, _concurrent_tee):
+        iterator, cell, lock = iterable.iterator, iterable.cell, iterable.lock
+    else:
+        iterator, cell, lock = iter(iterable), [], Lock()
+    return tuple(_concurrent_tee(iterator, cell, lock) for _ in range(n))

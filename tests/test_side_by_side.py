@@ -1,0 +1,307 @@
+"""cthreading and the standard library's threading in one program: one object a thread, hooks and exit shared."""
+
+from __future__ import annotations
+
+import _thread
+import faulthandler
+import logging
+import sys
+import tempfile
+import threading
+import traceback
+from pathlib import Path
+from typing import Any
+
+import pytest
+from helpers import PATIENCE, run_python, wait_until
+
+import cthreading
+
+
+def run(thread: Any) -> Any:
+    thread.start()
+    thread.join(PATIENCE)
+    assert not thread.is_alive()
+    return thread
+
+
+@pytest.mark.parametrize("starter", [threading, cthreading], ids=["threading", "cthreading"])
+def test_a_thread_has_one_object(starter: Any) -> None:
+    seen: list[Any] = []
+
+    def look() -> None:
+        seen.extend((threading.current_thread(), cthreading.current_thread()))
+        seen.extend((thread in threading.enumerate(), thread in cthreading.enumerate()))
+
+    thread = starter.Thread(target=look)
+    run(thread)
+    assert seen == [thread, thread, True, True]
+
+
+def test_the_main_thread_is_each_modules_own() -> None:
+    ours, theirs = cthreading.main_thread(), threading.main_thread()
+    assert type(ours) is cthreading._MainThread
+    assert type(theirs) is threading._MainThread
+    assert (ours.ident, ours.native_id, ours.name, ours.daemon) == (
+        theirs.ident,
+        theirs.native_id,
+        theirs.name,
+        theirs.daemon,
+    )
+    assert ours.is_alive()
+    assert ours in cthreading.enumerate()
+    assert theirs not in cthreading.enumerate()
+    assert theirs in threading.enumerate()
+    assert ours not in threading.enumerate()
+    assert cthreading.current_thread() is ours
+
+
+@pytest.mark.parametrize("first", [threading, cthreading], ids=["threading", "cthreading"])
+def test_a_foreign_thread_has_one_dummy(first: Any) -> None:
+    seen: list[Any] = []
+
+    def look() -> None:
+        dummy = first.current_thread()
+        seen.extend((dummy, threading.current_thread(), cthreading.current_thread(), dummy.is_alive()))
+        seen.append(None)
+
+    _thread.start_new_thread(look, ())
+    wait_until(lambda: len(seen) == 5)
+    assert seen[0] is seen[1] is seen[2]
+    assert isinstance(seen[0], first._DummyThread)
+    assert seen[3] is True
+    assert seen[0].daemon
+    if sys.version_info >= (3, 13):
+        wait_until(lambda: seen[0] not in cthreading.enumerate())
+    else:
+        threading._active.pop(seen[0].ident, None)
+
+
+def test_active_count_is_the_number_of_both() -> None:
+    go = cthreading.Event()
+    threads = [module.Thread(target=go.wait) for module in (threading, cthreading)]
+    before = cthreading.active_count()
+    for thread in threads:
+        thread.start()
+    assert cthreading.active_count() == threading.active_count() == before + 2
+    assert len(cthreading.enumerate()) == before + 2
+    go.set()
+    for thread in threads:
+        thread.join(PATIENCE)
+    assert cthreading.active_count() == threading.active_count() == before
+
+
+@pytest.mark.parametrize("name", ["BrokenBarrierError", "ThreadError", "ExceptHookArgs", "TIMEOUT_MAX"])
+def test_what_is_the_same_object(name: str) -> None:
+    assert getattr(cthreading, name) is getattr(threading, name)
+
+
+def test_all_names_of_threading_are_there() -> None:
+    assert set(threading.__all__) <= set(cthreading.__all__)
+    for name in threading.__all__:
+        assert hasattr(cthreading, name)
+
+
+def test_nothing_but_exceptions_and_constants_is_borrowed() -> None:
+    same = {name for name in threading.__all__ if getattr(cthreading, name) is getattr(threading, name)}
+    assert same <= {"BrokenBarrierError", "ThreadError", "ExceptHookArgs", "TIMEOUT_MAX", "excepthook"}
+
+
+def test_log_records_carry_the_threads_name() -> None:
+    records: list[logging.LogRecord] = []
+    handler = logging.Handler()
+    handler.emit = records.append  # type: ignore[method-assign]
+    logger = logging.getLogger("cthreading.test")
+    logger.addHandler(handler)
+    try:
+        run(cthreading.Thread(target=logger.error, args=("hello",), name="fetcher"))
+    finally:
+        logger.removeHandler(handler)
+    assert [record.threadName for record in records] == ["fetcher"]
+
+
+def fail() -> None:
+    raise ValueError("wrong")
+
+
+def test_an_excepthook_set_through_threading_serves_our_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[Any] = []
+    monkeypatch.setattr(threading, "excepthook", seen.append)
+    thread = run(cthreading.Thread(target=fail))
+    assert [args.thread for args in seen] == [thread]
+    own: list[Any] = []
+    monkeypatch.setattr(cthreading, "excepthook", own.append)
+    thread = run(cthreading.Thread(target=fail))
+    assert [args.thread for args in own] == [thread]
+    assert len(seen) == 1
+    run(threading.Thread(target=fail))
+    assert len(seen) == 2
+    assert len(own) == 1
+
+
+def tracer(*_: Any) -> None:
+    """Traces nothing."""
+
+
+def other(*_: Any) -> None:
+    """Traces nothing either."""
+
+
+@pytest.mark.parametrize("kind", ["trace", "profile"])
+def test_hooks_set_through_threading_serve_our_threads(kind: str) -> None:
+    seen: list[Any] = []
+
+    def look() -> None:
+        seen.append(getattr(sys, "get" + kind)())
+
+    before = getattr(threading, "get" + kind)()
+    try:
+        getattr(threading, "set" + kind)(tracer)
+        run(cthreading.Thread(target=look))
+        getattr(cthreading, "set" + kind)(other)
+        run(cthreading.Thread(target=look))
+        run(threading.Thread(target=look))
+    finally:
+        getattr(cthreading, "set" + kind)(None)
+        getattr(threading, "set" + kind)(before)
+    assert seen == [tracer, other, tracer]
+
+
+def test_pytest_sees_exceptions_in_our_threads(tmp_path: Path) -> None:
+    case = tmp_path / "test_it.py"
+    case.write_text(
+        """
+import cthreading
+
+def test_it():
+    thread = cthreading.Thread(target=lambda: 1 / 0, name="fetcher")
+    thread.start()
+    thread.join()
+"""
+    )
+    warning = "error::pytest.PytestUnhandledThreadExceptionWarning"
+    outcome = run_python(
+        "import pytest, sys; sys.exit(pytest.main(sys.argv[1:]))",
+        *("-p", "no:cacheprovider", "-W", warning, "--rootdir", str(tmp_path), str(case)),
+    )
+    assert outcome.returncode == 1, outcome
+    assert "PytestUnhandledThreadExceptionWarning: Exception in thread fetcher" in outcome.out, outcome
+
+
+def test_frames_and_faulthandler_show_our_threads() -> None:
+    inside, go = cthreading.Event(), cthreading.Event()
+
+    def stand_still() -> None:
+        inside.set()
+        go.wait(PATIENCE)
+
+    thread = cthreading.Thread(target=stand_still)
+    thread.start()
+    assert inside.wait(PATIENCE)
+    try:
+        stack = traceback.extract_stack(sys._current_frames()[thread.ident])
+        assert "stand_still" in [frame.name for frame in stack]
+        with tempfile.TemporaryFile("w+") as file:
+            faulthandler.dump_traceback(file, all_threads=True)
+            file.seek(0)
+            assert "stand_still" in file.read()
+    finally:
+        go.set()
+        thread.join(PATIENCE)
+
+
+def test_asynchronous_exceptions_reach_our_threads() -> None:
+    ctypes = pytest.importorskip("ctypes")
+    seen: list[str] = []
+    started = cthreading.Event()
+
+    class Stop(Exception):
+        pass
+
+    def loop() -> None:
+        try:
+            started.set()
+            while True:
+                pass
+        except Stop:
+            seen.append("stopped")
+
+    thread = cthreading.Thread(target=loop, daemon=True)
+    thread.start()
+    assert started.wait(PATIENCE)
+    assert ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread.ident), ctypes.py_object(Stop)) == 1
+    thread.join(PATIENCE)
+    assert seen == ["stopped"]
+
+
+@pytest.mark.parametrize("threads", ["cthreading", "threading", "both"])
+def test_exit_waits_for_the_threads_of_both(threads: str) -> None:
+    if threads != "cthreading" and sys.version_info[:3] in ((3, 12, 0), (3, 12, 1)):
+        pytest.skip("there, the standard library starts no threads while the interpreter waits for threads")
+    run_python(
+        """
+        import sys, time
+        import threading, cthreading
+
+        def late(name, child=None):
+            time.sleep(0.1)
+            if child is not None:
+                child.Thread(target=late, args=(name,)).start()
+            else:
+                sys.stdout.write("end\\n")
+
+        kinds = {"cthreading": [cthreading], "threading": [threading], "both": [threading, cthreading]}[sys.argv[1]]
+        for i, kind in enumerate(kinds):
+            kind.Thread(target=late, args=("one",)).start()
+            kind.Thread(target=late, args=("two", kinds[i - 1])).start()
+        """,
+        threads,
+    ).check("\n".join(["end"] * (4 if threads == "both" else 2)))
+
+
+def test_exit_waits_where_nobody_else_imports_threading() -> None:
+    run_python(
+        """
+        import sys
+        import cthreading
+        sys.modules.pop("threading", None)
+        sys.modules["threading"] = cthreading
+        import time
+        cthreading.Thread(target=lambda: (time.sleep(0.1), print("end"))).start()
+        """
+    ).check("end")
+
+
+def test_threads_may_wait_for_the_main_threads_end() -> None:
+    run_python(
+        """
+        import sys, threading, cthreading
+
+        def wait(main):
+            main.join()
+            sys.stdout.write("over\\n")
+
+        for module in (threading, cthreading):
+            for other in (threading, cthreading):
+                module.Thread(target=wait, args=(other.main_thread(),)).start()
+        """
+    ).check("\n".join(["over"] * 4))
+
+
+def test_a_thread_pool_and_a_queue_of_the_standard_library_work_in_our_threads() -> None:
+    run_python(
+        """
+        import concurrent.futures, queue
+        import cthreading
+
+        def work():
+            with concurrent.futures.ThreadPoolExecutor(2) as pool:
+                results.put(sum(pool.map(abs, range(-5, 0))))
+
+        results = queue.Queue()
+        thread = cthreading.Thread(target=work)
+        thread.start()
+        print(results.get(timeout=30))
+        thread.join()
+        """
+    ).check("15")

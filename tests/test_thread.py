@@ -1,0 +1,648 @@
+"""Thread: making, starting, running, joining, and what subclasses and patches of it can rely on."""
+
+from __future__ import annotations
+
+import gc
+import inspect
+import os
+import signal
+import sys
+import threading
+import time
+import warnings
+import weakref
+from types import ModuleType
+from typing import Any
+
+import pytest
+from helpers import PATIENCE, join_all, run_python, wait_until
+
+import cthreading
+
+
+def test_target_gets_its_arguments(module: ModuleType) -> None:
+    seen: list[Any] = []
+    thread = module.Thread(target=lambda *args, **kwargs: seen.append((args, kwargs)), args=(1, 2), kwargs={"three": 3})
+    thread.start()
+    thread.join(PATIENCE)
+    assert seen == [((1, 2), {"three": 3})]
+
+
+def test_args_may_be_a_list_and_kwargs_any_mapping(module: ModuleType) -> None:
+    from types import MappingProxyType
+
+    seen: list[Any] = []
+    thread = module.Thread(target=lambda a, b: seen.append((a, b)), args=[1], kwargs=MappingProxyType({"b": 2}))
+    thread.start()
+    thread.join(PATIENCE)
+    assert seen == [(1, 2)]
+
+
+def test_start_knows_everything_about_the_thread_when_it_returns(module: ModuleType) -> None:
+    go = module.Event()
+    thread = module.Thread(target=go.wait)
+    assert (thread.ident, thread.native_id, thread.is_alive()) == (None, None, False)
+    thread.start()
+    try:
+        assert thread.is_alive()
+        assert thread.ident not in (None, 0, module.get_ident())
+        assert thread.native_id not in (None, 0, module.get_native_id())
+        assert thread in module.enumerate()
+        assert os.path.exists(f"/proc/self/task/{thread.native_id}") or not os.path.exists("/proc/self/task")
+    finally:
+        go.set()
+        thread.join(PATIENCE)
+    assert not thread.is_alive()
+    assert thread not in module.enumerate()
+    assert thread.ident is not None
+
+
+def test_the_thread_sees_itself_in_the_registry_with_its_ident(module: ModuleType) -> None:
+    seen: list[Any] = []
+
+    def work() -> None:
+        current = module.current_thread()
+        seen.extend((current, current.ident == module.get_ident(), current.native_id == module.get_native_id()))
+        seen.extend((current.is_alive(), current in module.enumerate()))
+
+    for _ in range(50):
+        seen.clear()
+        thread = module.Thread(target=work)
+        thread.start()
+        thread.join(PATIENCE)
+        assert seen == [thread, True, True, True, True]
+
+
+def named() -> None:
+    """A target with a name."""
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ({"name": "fetch"}, "fetch"),
+        ({"name": 5}, "5"),
+        ({"name": "x", "target": named}, "x"),
+    ],
+)
+def test_name_given(module: ModuleType, given: dict[str, Any], expected: str) -> None:
+    assert module.Thread(**given).name == expected
+
+
+@pytest.mark.parametrize("given", [{}, {"name": ""}, {"name": None}, {"target": object()}])
+def test_default_name_is_numbered(module: ModuleType, given: dict[str, Any]) -> None:
+    first, second = (module.Thread(**given).name for _ in range(2))
+    assert first.startswith("Thread-")
+    assert first.removeprefix("Thread-").isdigit()
+    assert int(second.removeprefix("Thread-")) == int(first.removeprefix("Thread-")) + 1
+
+
+def test_default_name_tells_the_target(module: ModuleType) -> None:
+    assert module.Thread(target=named).name.endswith(" (named)")
+
+
+def test_name_can_be_changed_and_becomes_a_string(module: ModuleType) -> None:
+    thread = module.Thread()
+    thread.name = 7
+    assert thread.name == "7"
+    with pytest.raises(AttributeError):
+        del thread.name
+
+
+def test_repr_in_every_state(module: ModuleType) -> None:
+    go = module.Event()
+    thread = module.Thread(target=go.wait, name="fetch")
+    assert repr(thread) == "<Thread(fetch, initial)>"
+    thread.daemon = True
+    assert repr(thread) == "<Thread(fetch, initial daemon)>"
+    thread.start()
+    assert repr(thread) == f"<Thread(fetch, started daemon {thread.ident})>"
+    go.set()
+    thread.join(PATIENCE)
+    assert repr(thread) == f"<Thread(fetch, stopped daemon {thread.ident})>"
+
+
+def test_group_must_be_none(module: ModuleType) -> None:
+    with pytest.raises(AssertionError, match="group argument must be None for now"):
+        module.Thread(group=1)
+    module.Thread(None, None, None, (), None)
+
+
+@pytest.mark.parametrize("arguments", [((None,) * 6, {}), ((), {"what": 1}), ((None,), {"group": None})])
+def test_wrong_arguments(module: ModuleType, arguments: tuple[Any, Any]) -> None:
+    args, kwargs = arguments
+    with pytest.raises(TypeError):
+        module.Thread(*args, **kwargs)
+
+
+def test_signature_is_that_of_the_standard_library() -> None:
+    theirs = inspect.signature(threading.Thread)
+    ours = inspect.signature(cthreading.Thread)
+    assert list(ours.parameters) == list(theirs.parameters)
+    assert [p.kind for p in ours.parameters.values()] == [p.kind for p in theirs.parameters.values()]
+    for method in ("start", "run", "join", "is_alive"):
+        assert list(inspect.signature(getattr(cthreading.Thread, method)).parameters) == list(
+            inspect.signature(getattr(threading.Thread, method)).parameters
+        )
+
+
+def test_starting_twice(module: ModuleType) -> None:
+    thread = module.Thread()
+    thread.start()
+    with pytest.raises(RuntimeError, match="threads can only be started once"):
+        thread.start()
+    thread.join(PATIENCE)
+    with pytest.raises(RuntimeError, match="threads can only be started once"):
+        thread.start()
+
+
+def test_only_one_of_many_starts_at_once_succeeds() -> None:
+    for _ in range(30):
+        ran: list[int] = []
+        thread = cthreading.Thread(target=ran.append, args=(1,))
+        barrier = cthreading.Barrier(4)
+        outcomes: list[str] = []
+
+        def start(thread: Any = thread, barrier: Any = barrier, outcomes: list[str] = outcomes) -> None:
+            barrier.wait(PATIENCE)
+            try:
+                thread.start()
+                outcomes.append("started")
+            except RuntimeError:
+                outcomes.append("refused")
+
+        starters = [threading.Thread(target=start) for _ in range(4)]
+        for starter in starters:
+            starter.start()
+        join_all(starters)
+        thread.join(PATIENCE)
+        assert sorted(outcomes) == ["refused"] * 3 + ["started"]
+        assert ran == [1]
+
+
+def test_joining_before_the_start_and_oneself(module: ModuleType) -> None:
+    with pytest.raises(RuntimeError, match="cannot join thread before it is started"):
+        module.Thread().join()
+    with pytest.raises(RuntimeError, match="cannot join current thread"):
+        module.current_thread().join()
+    errors: list[str] = []
+
+    def join_itself() -> None:
+        try:
+            module.current_thread().join()
+        except RuntimeError as error:
+            errors.append(str(error))
+
+    thread = module.Thread(target=join_itself)
+    thread.start()
+    thread.join(PATIENCE)
+    assert errors == ["cannot join current thread"]
+
+
+@pytest.mark.parametrize("timeout", [0, -1, 0.01, -0.5])
+def test_join_with_a_timeout_comes_back(module: ModuleType, timeout: float) -> None:
+    go = module.Event()
+    thread = module.Thread(target=go.wait)
+    thread.start()
+    assert thread.join(timeout) is None
+    assert thread.is_alive()
+    go.set()
+    assert thread.join(timeout=PATIENCE) is None
+    assert not thread.is_alive()
+    thread.join()
+
+
+@pytest.mark.parametrize(("timeout", "error"), [("1", TypeError), (float("nan"), ValueError), (1e30, OverflowError)])
+def test_join_with_a_bad_timeout(module: ModuleType, timeout: Any, error: type[Exception]) -> None:
+    go = module.Event()
+    thread = module.Thread(target=go.wait)
+    thread.start()
+    try:
+        with pytest.raises(error):
+            thread.join(timeout)
+    finally:
+        go.set()
+        thread.join(PATIENCE)
+
+
+def test_many_joiners_all_come_back(module: ModuleType) -> None:
+    go = module.Event()
+    thread = module.Thread(target=go.wait)
+    thread.start()
+    joiners = [module.Thread(target=thread.join, args=(None if i % 2 else PATIENCE,)) for i in range(20)]
+    for joiner in joiners:
+        joiner.start()
+    go.set()
+    join_all(joiners)
+    assert not thread.is_alive()
+
+
+def test_join_is_interrupted_by_a_signal_and_can_be_repeated(module: ModuleType) -> None:
+    if module is threading and sys.version_info < (3, 13):
+        pytest.skip("there, the standard library takes the thread for ended")
+
+    class Interrupt(Exception):
+        pass
+
+    def handler(*_: object) -> None:
+        raise Interrupt
+
+    go = module.Event()
+    thread = module.Thread(target=go.wait)
+    thread.start()
+    before = signal.signal(signal.SIGALRM, handler)
+    try:
+        for _ in range(3):
+            signal.setitimer(signal.ITIMER_REAL, 0.05)
+            with pytest.raises(Interrupt):
+                thread.join(PATIENCE)
+            assert thread.is_alive()
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+        go.set()
+    thread.join(PATIENCE)
+    assert not thread.is_alive()
+
+
+def test_join_waits_for_what_is_local_to_the_thread(module: ModuleType) -> None:
+    """As the thread state goes, so do the thread's values of locals: a joiner comes back after that."""
+    gone: list[int] = []
+
+    class Value:
+        def __del__(self) -> None:
+            time.sleep(0.02)
+            gone.append(1)
+
+    values = module.local()
+    thread = module.Thread(target=lambda: setattr(values, "value", Value()))
+    thread.start()
+    thread.join(PATIENCE)
+    assert gone == [1]
+
+
+@pytest.mark.skipif(not os.path.isdir("/proc/self/task"), reason="counts threads in /proc")
+def test_after_join_the_os_thread_is_gone() -> None:
+    before = set(os.listdir("/proc/self/task"))
+    for _ in range(20):
+        thread = cthreading.Thread(target=named)
+        thread.start()
+        native_id = str(thread.native_id)
+        thread.join()
+        wait_until(lambda native_id=native_id: native_id not in os.listdir("/proc/self/task"), 5)
+    assert set(os.listdir("/proc/self/task")) - before == set()
+
+
+def test_run_override_and_super(module: ModuleType) -> None:
+    order: list[str] = []
+
+    class Sub(module.Thread):  # type: ignore[name-defined, misc]
+        def __init__(self, extra: str) -> None:
+            super().__init__(target=order.append, args=("target",))
+            self.extra = extra
+
+        def run(self) -> None:
+            order.append(self.extra)
+            super().run()
+
+    thread = Sub("extra")
+    thread.start()
+    thread.join(PATIENCE)
+    assert order == ["extra", "target"]
+
+
+def test_run_in_the_instance(module: ModuleType) -> None:
+    seen: list[int] = []
+    thread = module.Thread()
+    thread.run = lambda: seen.append(1)
+    thread.start()
+    thread.join(PATIENCE)
+    assert seen == [1]
+
+
+def test_not_calling_init(module: ModuleType) -> None:
+    class Sub(module.Thread):  # type: ignore[name-defined, misc]
+        def __init__(self) -> None:
+            pass
+
+    thread = Sub()
+    with pytest.raises(RuntimeError, match=r"thread.__init__\(\) not called"):
+        thread.start()
+    with pytest.raises(RuntimeError, match=r"Thread.__init__\(\) not called"):
+        thread.join()
+    with pytest.raises(RuntimeError, match=r"Thread.__init__\(\) not called"):
+        thread.daemon = True
+    for name in ("name", "ident", "native_id", "daemon"):
+        with pytest.raises(AssertionError, match=r"Thread.__init__\(\) not called"):
+            getattr(thread, name)
+    with pytest.raises(AssertionError):
+        repr(thread)
+    with pytest.raises(AssertionError):
+        thread.is_alive()
+
+
+def test_what_subclasses_read(module: ModuleType) -> None:
+    thread = module.Thread(target=named, args=(1,), kwargs={"a": 2}, name="n", daemon=True)
+    assert (thread._target, thread._args, thread._kwargs) == (named, (1,), {"a": 2})
+    assert (thread._name, thread._daemonic, thread._ident, thread._initialized) == ("n", True, None, True)
+    assert thread._stderr is sys.stderr
+    assert not thread._started.is_set()
+    thread._target, thread._args, thread._kwargs = (lambda: None), (), {}
+    thread.start()
+    assert thread._started.wait(PATIENCE)
+    thread.join(PATIENCE)
+    for name in ("_target", "_args", "_kwargs"):
+        assert not hasattr(thread, name)
+
+
+def test_attributes_and_weak_references(module: ModuleType) -> None:
+    thread = module.Thread()
+    thread.mine = 1
+    assert vars(thread)["mine"] == 1
+    reference = weakref.ref(thread)
+    del thread
+    gc.collect()
+    assert reference() is None
+
+
+def test_a_thread_in_a_cycle_is_collected(module: ModuleType) -> None:
+    thread = module.Thread(target=named)
+    thread.me = thread
+    thread._args = (thread,)
+    reference = weakref.ref(thread)
+    del thread
+    gc.collect()
+    assert reference() is None
+
+
+def test_a_thread_that_is_not_joined_goes(module: ModuleType) -> None:
+    thread = module.Thread(target=named)
+    thread.start()
+    reference = weakref.ref(thread)
+    del thread
+    wait_until(lambda: gc.collect() is not None and reference() is None)
+
+
+def test_daemon_is_inherited_and_can_be_set_before_the_start(module: ModuleType) -> None:
+    inherited: list[bool] = []
+    for daemon in (False, True):
+        thread = module.Thread(target=lambda: inherited.append(module.Thread().daemon), daemon=daemon)
+        assert thread.daemon is daemon
+        thread.start()
+        thread.join(PATIENCE)
+    assert inherited == [False, True]
+    go = module.Event()
+    thread = module.Thread(target=go.wait)
+    thread.daemon = True
+    assert thread.daemon
+    thread.start()
+    with pytest.raises(RuntimeError, match="cannot set daemon status of active thread"):
+        thread.daemon = False
+    go.set()
+    thread.join(PATIENCE)
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda m, t: t.isDaemon(), "isDaemon() is deprecated, get the daemon attribute instead"),
+        (lambda m, t: t.setDaemon(True), "setDaemon() is deprecated, set the daemon attribute instead"),
+        (lambda m, t: t.getName(), "getName() is deprecated, get the name attribute instead"),
+        (lambda m, t: t.setName("x"), "setName() is deprecated, set the name attribute instead"),
+        (lambda m, t: m.currentThread(), "currentThread() is deprecated, use current_thread() instead"),
+        (lambda m, t: m.activeCount(), "activeCount() is deprecated, use active_count() instead"),
+    ],
+)
+def test_deprecated_names_warn_where_they_are_called(module: ModuleType, call: Any, message: str) -> None:
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        call(module, module.Thread())
+    assert [str(warning.message) for warning in caught] == [message]
+    assert caught[0].filename == __file__
+
+
+@pytest.mark.parametrize("name", ["start", "run", "__init__"])
+def test_patching_the_class_works(module: ModuleType, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    calls: list[str] = []
+    original = getattr(module.Thread, name)
+
+    def patched(self: Any, *args: Any, **kwargs: Any) -> Any:
+        calls.append(name)
+        return original(self, *args, **kwargs)
+
+    monkeypatch.setattr(module.Thread, name, patched)
+    ran: list[int] = []
+    thread = module.Thread(target=ran.append, args=(1,))
+    thread.start()
+    thread.join(PATIENCE)
+    assert (calls, ran) == ([name], [1])
+
+
+def test_a_debugger_may_replace_the_function_that_starts_threads(module: ModuleType, monkeypatch: Any) -> None:
+    name = "_start_joinable_thread" if sys.version_info >= (3, 13) else "_start_new_thread"
+    original = getattr(module, name)
+    calls: list[str] = []
+
+    def starter(function: Any, *args: Any, **kwargs: Any) -> Any:
+        calls.append("start")
+        return original(function, *args, **kwargs)
+
+    monkeypatch.setattr(module, name, starter)
+    seen: list[Any] = []
+    thread = module.Thread(target=lambda: seen.append(module.current_thread()))
+    thread.start()
+    assert thread.ident
+    thread.join(PATIENCE)
+    assert calls == ["start"]
+    assert seen == [thread]
+    wait_until(lambda: not thread.is_alive())
+
+
+def test_an_exception_goes_to_the_excepthook(module: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[Any] = []
+    monkeypatch.setattr(module, "excepthook", seen.append)
+    error = ValueError("wrong")
+
+    def fail() -> None:
+        raise error
+
+    thread = module.Thread(target=fail)
+    thread.start()
+    thread.join(PATIENCE)
+    (args,) = seen
+    assert (args.exc_type, args.exc_value, args.thread) == (ValueError, error, thread)
+    assert args.exc_traceback is error.__traceback__
+    assert isinstance(args, module.ExceptHookArgs)
+
+
+def test_the_excepthook_handles_the_exception(module: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[Any] = []
+    monkeypatch.setattr(module, "excepthook", lambda args: seen.append(sys.exc_info()[1]))
+    error = ValueError("wrong")
+
+    def fail() -> None:
+        raise error
+
+    thread = module.Thread(target=fail)
+    thread.start()
+    thread.join(PATIENCE)
+    assert seen == [error]
+
+
+def test_a_failing_excepthook_is_reported(module: ModuleType, monkeypatch: Any, capsys: Any) -> None:
+    seen: list[Any] = []
+
+    def hook(args: Any) -> None:
+        raise KeyError("hook")
+
+    monkeypatch.setattr(module, "excepthook", hook)
+    monkeypatch.setattr(sys, "excepthook", lambda *info: seen.append(info))
+    thread = module.Thread(target=lambda: 1 / 0)
+    thread.start()
+    thread.join(PATIENCE)
+    assert capsys.readouterr().err == "Exception in threading.excepthook:\n"
+    ((kind, error, traceback),) = seen
+    assert (kind, str(error)) == (KeyError, "'hook'")
+    assert error.__suppress_context__
+    assert isinstance(error.__context__, ZeroDivisionError)
+    assert traceback is error.__traceback__
+
+
+def test_without_an_excepthook_the_original_one_is_used(module: ModuleType, monkeypatch: Any, capsys: Any) -> None:
+    monkeypatch.setattr(threading, "excepthook", threading.__excepthook__)
+    thread = module.Thread(target=lambda: 1 / 0, name="fetch")
+    monkeypatch.setattr(module, "excepthook", None)
+    thread.start()
+    thread.join(PATIENCE)
+    assert capsys.readouterr().err.startswith("Exception in thread fetch:\nTraceback (most recent call last):\n")
+
+
+def test_system_exit_ends_the_thread_silently(module: ModuleType, monkeypatch: Any, capsys: Any) -> None:
+    monkeypatch.setattr(threading, "excepthook", threading.__excepthook__)
+    thread = module.Thread(target=sys.exit, args=(3,))
+    thread.start()
+    thread.join(PATIENCE)
+    assert capsys.readouterr().err == ""
+
+
+def test_the_stack_size_is_honoured() -> None:
+    module = cthreading
+
+    def virtual_memory() -> int:
+        with open("/proc/self/statm", encoding="ascii") as file:
+            return int(file.read().split()[0]) * 4096
+
+    size = 512 << 20
+    before = module.stack_size()
+    assert module.stack_size(size) == before
+    try:
+        assert module.stack_size() == size
+        if os.path.exists("/proc/self/statm"):
+            memory = virtual_memory()
+            go = module.Event()
+            thread = module.Thread(target=go.wait)
+            thread.start()
+            try:
+                assert virtual_memory() - memory >= size
+            finally:
+                go.set()
+                thread.join(PATIENCE)
+    finally:
+        module.stack_size(before)
+    for size in (-1, 1):
+        with pytest.raises(ValueError, match="size"):
+            module.stack_size(size)
+
+
+@pytest.mark.skipif(sys.version_info < (3, 14), reason="from 3.14 on")
+def test_the_os_thread_carries_the_name(module: ModuleType) -> None:
+    seen: list[str] = []
+
+    def read() -> None:
+        for name in ("", "other"):
+            if name:
+                module.current_thread().name = name
+            with open(f"/proc/self/task/{module.get_native_id()}/comm", encoding="utf-8") as comm:
+                seen.append(comm.read().strip())
+
+    thread = module.Thread(target=read, name="fetch")
+    thread.start()
+    thread.join(PATIENCE)
+    assert seen == ["fetch", "other"]
+
+
+@pytest.mark.skipif(sys.version_info < (3, 14), reason="from 3.14 on")
+def test_context(module: ModuleType) -> None:
+    import contextvars
+
+    variable = contextvars.ContextVar("variable", default="default")
+    variable.set("caller's")
+    seen: list[str] = []
+
+    def run(**given: Any) -> None:
+        thread = module.Thread(target=lambda: seen.append(variable.get()), **given)
+        thread.start()
+        thread.join(PATIENCE)
+
+    run()
+    run(context=contextvars.copy_context())
+    run(context=contextvars.Context())
+    inherited = "caller's" if sys.flags.thread_inherit_context else "default"
+    assert seen == [inherited, "caller's", "default"]
+
+
+def test_trace_and_profile_functions_serve_new_threads(module: ModuleType) -> None:
+    seen: list[Any] = []
+
+    def tracer(*_: Any) -> Any:
+        return None
+
+    def profiler(*_: Any) -> None:
+        return None
+
+    before = module.gettrace(), module.getprofile()
+    module.settrace(tracer)
+    module.setprofile(profiler)
+    try:
+        assert (module.gettrace(), module.getprofile()) == (tracer, profiler)
+        thread = module.Thread(target=lambda: seen.extend((sys.gettrace(), sys.getprofile())))
+        thread.start()
+        thread.join(PATIENCE)
+    finally:
+        module.settrace(before[0])
+        module.setprofile(before[1])
+    assert seen == [tracer, profiler]
+
+
+def test_a_refused_start_leaves_no_trace() -> None:
+    run_python(
+        """
+        import cthreading
+        cthreading.stack_size(1 << 40)
+        before = cthreading.enumerate()
+        thread = cthreading.Thread(target=print, args=("ran",))
+        try:
+            thread.start()
+        except RuntimeError as error:
+            print(error)
+        assert cthreading.enumerate() == before
+        assert cthreading.active_count() == len(before)
+        assert (thread.ident, thread.is_alive()) == (None, False)
+        assert "initial" in repr(thread)
+        cthreading.stack_size(0)
+        thread.start()
+        thread.join()
+        """
+    ).check("can't start new thread\nran")
+
+
+def test_patched_thread_attributes_do_not_outlive_the_thread() -> None:
+    """The thread keeps its Thread alive, and lets go of it before it is done."""
+    seen: list[Any] = []
+
+    def work() -> None:
+        seen.append(weakref.ref(cthreading.current_thread()))
+
+    cthreading.Thread(target=work).start()
+    wait_until(lambda: seen)
+    wait_until(lambda: seen[0]() is None)
