@@ -1,8 +1,8 @@
-"""What a wait on a barrier costs: asyncio.Barrier, cthreading.aio.Barrier, and a bare future that all tasks share.
+"""What a wait on a barrier costs: asyncio.Barrier, cthreading.aio.Barrier and MixedBarrier, and a bare shared future.
 
     python benchmarks/aio_barrier.py [--uvloop] [--tasks 2 10 100 1000] [--repeat 15]
 
-The shared future is the floor: the last task to come sets its result, the others await it. The three are measured in
+The shared future is the floor: the last task to come sets its result, the others await it. All are measured in
 turn, so that a noisy moment meets all of them; printed is the median, in nanoseconds for each wait of each task.
 
 Tasks meet at two barriers in turn, or, "again", at the same one. The latter costs a barrier one more stop: the last to
@@ -43,9 +43,16 @@ class SharedFuture:
         return index
 
 
+class Mixed(aio.MixedBarrier):
+    """Tasks only, at the barrier for threads and tasks."""
+
+    wait = aio.MixedBarrier.wait_async  # type: ignore[assignment]
+
+
 CONTENDERS: dict[str, Callable[[int], Meeting]] = {
     "asyncio": asyncio.Barrier,
     "cthreading": aio.Barrier,
+    "mixed": Mixed,  # type: ignore[dict-item]
     "shared future": SharedFuture,
 }
 
@@ -90,13 +97,13 @@ def main() -> None:
         factory = uvloop.new_event_loop
 
     print(f"Python {sys.version.split()[0]}{', uvloop' if factory else ''}: ns a wait")
-    print(f"{'tasks':>12}{'asyncio':>10}{'cthreading':>12}{'future':>9}{'of asyncio':>12}{'of future':>11}")
+    print(f"{'tasks':>12}{'asyncio':>10}{'cthreading':>12}{'mixed':>9}{'future':>9}{'of asyncio':>12}{'of future':>11}")
     for tasks in arguments.tasks:
         for places, label in ((2, ""), (1, " again")):
             with asyncio.Runner(loop_factory=factory) as runner:
                 medians = runner.run(compare(tasks, arguments.waits, arguments.repeat, places))
-            theirs, ours, floor = medians.values()
-            row = f"{f'{tasks}{label}':>12}{theirs:>10.0f}{ours:>12.0f}{floor:>9.0f}"
+            theirs, ours, mixed, floor = medians.values()
+            row = f"{f'{tasks}{label}':>12}{theirs:>10.0f}{ours:>12.0f}{mixed:>9.0f}{floor:>9.0f}"
             print(f"{row}{ours / theirs:>12.2f}{ours / floor:>11.2f}")
 
 

@@ -1,4 +1,4 @@
-"""For asyncio: a barrier where tasks wait for each other.
+"""For asyncio: a barrier where tasks wait for each other, and one where tasks and threads do.
 
 Barrier is asyncio.Barrier: the same states, order, errors and representation as that of the running Python. What may be
 noticed:
@@ -9,8 +9,28 @@ noticed:
 - A waiting task awaits a future of the barrier's own, with the methods that tasks use, not an asyncio.Future.
 - The tasks of a round are woken by one callback of the event loop, not by one each, in the same order.
 - The private `_cond` and `_state` do not exist.
+
+MixedBarrier is threading.Barrier for threads and for tasks of any number of event loops, together: wait() for the
+former, wait_async() for the latter.
 """
 
-from cthreading._core import _AioBarrier as Barrier
+import threading
+from typing import Any
 
-__all__ = ("Barrier",)
+from cthreading._core import _AioBarrier as Barrier, _AioMixedBarrier as MixedBarrier
+
+__all__ = ("Barrier", "BrokenBarrierError", "MixedBarrier")  # noqa: F822
+
+
+def __getattr__(name: str) -> Any:
+    if name != "BrokenBarrierError":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    # Made when it is first asked for: importing asyncio takes longer than all else here.
+    from asyncio.exceptions import BrokenBarrierError
+
+    content = {
+        "__module__": __name__,
+        "__doc__": "Raised where a MixedBarrier is or gets broken: the errors of threading's and asyncio's in one.",
+    }
+    error = type(name, (threading.BrokenBarrierError, BrokenBarrierError), content)
+    return globals().setdefault(name, error)

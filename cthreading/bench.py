@@ -1,11 +1,14 @@
 """python -m cthreading.bench: our primitives beside the running interpreter's, measured in one run.
 
 Two kinds of rows. An uncontended row is a few calls in one thread; its floor is the same number of calls to C methods
-that do nothing. A hand-over row is a round between threads that wait for each other. Every row is measured in turns,
-one short sample of each side after the other, so that what slows the machine down meets both; the medians are shown.
+that do nothing. A hand-over row is a round between threads that wait for each other, or asyncio tasks: aio.Barrier is
+measured beside asyncio's, and aio.MixedBarrier beside what does the same without it, a threading.Barrier where each
+task waits through a thread of an executor. Every row is measured in turns, one short sample of each side after the
+other, so that what slows the machine down meets both; the medians are shown.
 """
 
 import argparse
+import asyncio
 import gc
 import importlib.util
 import itertools
@@ -18,13 +21,14 @@ import statistics
 import sys
 import sysconfig
 import threading as standard
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Coroutine, Iterator
+from concurrent.futures import Executor, ThreadPoolExecutor
 from time import perf_counter_ns
 from types import ModuleType
 from typing import Any, NamedTuple
 
 import cthreading
-from cthreading import _core
+from cthreading import _core, aio
 
 # How often a loop repeats its statement in one go, so that the loop itself costs next to nothing.
 UNROLLED = 10
@@ -391,6 +395,68 @@ def lock_loops(threads: int) -> Callable[[Any, int], int]:
     return run
 
 
+def task_rounds(parties: int) -> Callable[[Any, int], int]:
+    """Tasks of one event loop: asyncio.Barrier and aio.Barrier."""
+
+    def run(threading: Any, rounds: int) -> int:
+        barrier = (asyncio.Barrier if threading is standard else aio.Barrier)(parties)
+
+        async def meet() -> None:
+            for _ in range(rounds):
+                await barrier.wait()
+
+        async def main() -> int:
+            tasks = [asyncio.create_task(meet()) for _ in range(parties)]
+            started = perf_counter_ns()
+            for task in tasks:
+                await task
+            return perf_counter_ns() - started
+
+        return asyncio.run(main())
+
+    return run
+
+
+def mixed_rounds(threads: int, tasks: int) -> Callable[[Any, int], int]:
+    """Threads, and tasks of one event loop: MixedBarrier, and a barrier for threads with one more for each task."""
+
+    def run(threading: Any, rounds: int) -> int:
+        if threading is standard:
+            return meet_by_executor(rounds)
+        barrier = aio.MixedBarrier(threads + tasks)
+
+        async def meet() -> None:
+            for _ in range(rounds):
+                await barrier.wait_async()
+
+        return time_with_loop(rounds, barrier.wait, lambda executor: meet())
+
+    def meet_by_executor(rounds: int) -> int:
+        barrier = standard.Barrier(threads + tasks)
+
+        async def meet(executor: Executor) -> None:
+            loop = asyncio.get_running_loop()
+            for _ in range(rounds):
+                await loop.run_in_executor(executor, barrier.wait)
+
+        return time_with_loop(rounds, barrier.wait, meet)
+
+    def time_with_loop(
+        rounds: int, wait: Callable[[], int], meet: Callable[[Executor], Coroutine[Any, Any, None]]
+    ) -> int:
+        def wait_often() -> None:
+            for _ in range(rounds):
+                wait()
+
+        async def main() -> None:
+            with ThreadPoolExecutor(tasks) as executor:
+                await asyncio.gather(*(meet(executor) for _ in range(tasks)))
+
+        return time_together(lambda: asyncio.run(main()), *[wait_often] * threads)
+
+    return run
+
+
 HAND_OVER = [
     HandOver("Lock: ping-pong", lock_ping_pong),
     HandOver("Semaphore: ping-pong", semaphore_ping_pong),
@@ -401,6 +467,8 @@ HAND_OVER = [
     HandOver("Condition: notify_all of 20", notify_all_rounds(20)),
     HandOver("queue.Queue: ping-pong", queue_round_trips),
     HandOver("Lock: 4 threads, a turn each", lock_loops(4)),
+    HandOver("aio.Barrier(10): a round", task_rounds(10)),
+    HandOver("aio.MixedBarrier: 4 threads, 4 tasks", mixed_rounds(4, 4)),
 ]
 
 

@@ -258,6 +258,7 @@ static PyModuleDef_Slot module_slots[] = {
     {Py_mod_exec, aio_future_exec},
     {Py_mod_exec, aio_coroutine_exec},
     {Py_mod_exec, aio_barrier_exec},
+    {Py_mod_exec, aio_mixed_barrier_exec},
     {Py_mod_exec, shutdown_prepare_exec},
     {Py_mod_exec, thread_exec},
     {Py_mod_exec, registry_exec},

@@ -23,6 +23,8 @@ typedef struct {
     PyObject *run_callbacks;
     PyObject *context_keyword;
     PyObject *str_call_soon;
+    PyObject *str_call_soon_threadsafe;
+    PyObject *time_out_wait;
     PyObject *str_wait;
     PyTypeObject *event_type;
     PyTypeObject *thread_type;
@@ -112,6 +114,7 @@ int floor_exec(PyObject *module);
 int aio_future_exec(PyObject *module);
 int aio_coroutine_exec(PyObject *module);
 int aio_barrier_exec(PyObject *module);
+int aio_mixed_barrier_exec(PyObject *module);
 int shutdown_prepare_exec(PyObject *module);
 int thread_exec(PyObject *module);
 int registry_exec(PyObject *module);

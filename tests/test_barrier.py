@@ -617,3 +617,13 @@ def test_a_call_with_wrong_arguments_changes_nothing(module: ModuleType, crew: C
 def test_the_exception_is_the_standard_librarys(module: ModuleType) -> None:
     assert module.BrokenBarrierError is threading.BrokenBarrierError
     assert_same_outcome(module, lambda module: module.Barrier(2).wait(0))
+
+
+def test_a_timeout_while_the_action_runs_breaks_nothing(module: ModuleType, crew: Crew) -> None:
+    timeout = 1.0
+    barrier = module.Barrier(2, lambda: threading.Event().wait(timeout * 1.3))
+    results = block(barrier, crew, 1, timeout)
+    results.append(barrier.wait())
+    crew.join()
+    assert sorted(results) == [0, 1]
+    assert not barrier.broken

@@ -379,3 +379,21 @@ def test_a_child_of_a_child(crew: Crew) -> None:
 
     in_child(work)
     wait.let_go()
+
+
+def test_a_barrier_in_the_child_does_not_count_those_who_are_gone() -> None:
+    wait = BarrierWait(cthreading)
+    crew = Crew()
+    wait_until_blocked(crew.start(wait.block))
+
+    def meet() -> None:
+        assert wait.barrier.n_waiting == 0
+        child_crew = Crew()
+        indices: list[int] = []
+        child_crew.start(lambda: indices.append(wait.barrier.wait()), count=wait.barrier.parties)
+        child_crew.join()
+        assert sorted(indices) == list(range(wait.barrier.parties))
+
+    in_child(meet)
+    wait.let_go()
+    crew.join()

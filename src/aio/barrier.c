@@ -212,7 +212,7 @@ wait_enter(coroutine *self, PyObject **result)
 }
 
 static PySendResult
-wait_resume(coroutine *self, PyObject **result)
+wait_resume(coroutine *self, future *Py_UNUSED(awaited), PyObject **result)
 {
     if (self->stage == INSIDE) {
         return wait_inside(self, result);
@@ -230,7 +230,7 @@ wait_resume(coroutine *self, PyObject **result)
 }
 
 static void
-wait_fail(coroutine *self)
+wait_fail(coroutine *self, future *Py_UNUSED(awaited))
 {
     barrier_object *barrier = barrier_of(self);
 #if PY_VERSION_HEX >= 0x030D0000
@@ -249,7 +249,7 @@ wait_fail(coroutine *self)
 
 /* For the coroutines that never wait. */
 static void
-never_fails(coroutine *Py_UNUSED(self))
+never_fails(coroutine *Py_UNUSED(self), future *Py_UNUSED(awaited))
 {
 }
 
@@ -264,7 +264,7 @@ return_none(int error, PyObject **result)
 }
 
 static PySendResult
-reset_resume(coroutine *self, PyObject **result)
+reset_resume(coroutine *self, future *Py_UNUSED(awaited), PyObject **result)
 {
     barrier_object *barrier = barrier_of(self);
     guard_lock(&barrier->guard);
@@ -274,7 +274,7 @@ reset_resume(coroutine *self, PyObject **result)
 }
 
 static PySendResult
-abort_resume(coroutine *self, PyObject **result)
+abort_resume(coroutine *self, future *Py_UNUSED(awaited), PyObject **result)
 {
     barrier_object *barrier = barrier_of(self);
     set_state(barrier, BROKEN);
@@ -282,7 +282,7 @@ abort_resume(coroutine *self, PyObject **result)
 }
 
 static PySendResult
-exit_resume(coroutine *Py_UNUSED(self), PyObject **result)
+exit_resume(coroutine *Py_UNUSED(self), future *Py_UNUSED(awaited), PyObject **result)
 {
     return return_none(0, result);
 }

@@ -27,7 +27,9 @@ coroutine_suspend(coroutine *self, future_queue *queue, future *future, PyObject
 {
     self->future = future;
     self->queue = queue;
-    future_queue_append(queue, future);
+    if (queue != NULL) {
+        future_queue_append(queue, future);
+    }
     /* By this mark a task tells a future that was awaited from one that was merely yielded. */
     future->blocking = true;
     *result = Py_NewRef(future);
@@ -39,8 +41,8 @@ static future *
 take_future(coroutine *self)
 {
     future *future = self->future;
-    if (future != NULL) {
-        self->future = NULL;
+    self->future = NULL;
+    if (future != NULL && self->queue != NULL) {
         future_queue_remove(self->queue, future);
     }
     return future;
@@ -106,10 +108,10 @@ coroutine_step(coroutine *self, PyObject *value, PyObject **result)
     PySendResult outcome = PYGEN_ERROR;
     future *future = take_future(self);
     if (future != NULL && future_check(future) < 0) {
-        self->kind->fail(self);
+        self->kind->fail(self, future);
     }
     else {
-        outcome = self->kind->resume(self, result);
+        outcome = self->kind->resume(self, future, result);
     }
     Py_XDECREF(future);
     end_step(self, outcome == PYGEN_NEXT ? COROUTINE_SUSPENDED : COROUTINE_CLOSED);
@@ -122,7 +124,7 @@ raise_inside(coroutine *self, int state)
 {
     if (state == COROUTINE_SUSPENDED) {
         future *future = take_future(self);
-        self->kind->fail(self);
+        self->kind->fail(self, future);
         Py_XDECREF(future);
     }
     end_step(self, COROUTINE_CLOSED);
@@ -301,6 +303,8 @@ coroutine_traverse(coroutine *self, visitproc visit, void *arg)
     Py_VISIT(Py_TYPE(self));
     Py_VISIT(self->owner);
     Py_VISIT(self->future);
+    Py_VISIT(self->timeout);
+    Py_VISIT(self->timer);
     return 0;
 }
 
@@ -309,6 +313,8 @@ coroutine_clear(coroutine *self)
 {
     self->state = COROUTINE_CLOSED;
     Py_XDECREF(take_future(self));
+    Py_CLEAR(self->timeout);
+    Py_CLEAR(self->timer);
     Py_CLEAR(self->owner);
     return 0;
 }

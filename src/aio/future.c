@@ -206,14 +206,17 @@ run_callback(PyObject *module, PyObject *object)
     return error < 0 ? NULL : Py_NewRef(Py_None);
 }
 
-/* What the event loop calls for futures that were woken together. If a callback raises, as after an interrupt, the event
- * loop may stop: the others are left to it. */
+/* What the event loop calls for futures that were woken together: those that came from another thread are ended here. If
+ * a callback raises, as after an interrupt, the event loop may stop: the others are left to it. */
 static PyObject *
 run_callbacks(PyObject *module_object, PyObject *futures)
 {
     module_state *module = module_get_state(module_object);
     PyObject *outer = calling_loop;
     int error = 0;
+    for (Py_ssize_t i = 0; i < PyList_GET_SIZE(futures); i++) {
+        finish((future *)PyList_GET_ITEM(futures, i), FUTURE_DONE);
+    }
     for (Py_ssize_t i = 0; i < PyList_GET_SIZE(futures) && error == 0; i++) {
         future *self = (future *)PyList_GET_ITEM(futures, i);
         calling_loop = self->loop;
@@ -328,6 +331,112 @@ future_queue_wake(module_state *module, future_queue *queue, Py_ssize_t limit)
     }
     Py_DECREF(futures);
     return error;
+}
+
+future *
+future_queue_take_all(future_queue *queue)
+{
+    guard_lock(&queue->guard);
+    future *first = queue->first;
+    queue->first = queue->last = NULL;
+    queue->count = 0;
+    for (future *self = first; self != NULL; self = self->next) {
+        self->previous = NULL;
+        self->queued = false;
+    }
+    guard_unlock(&queue->guard);
+    return first;
+}
+
+void
+futures_forget(future *first)
+{
+    while (first != NULL) {
+        future *next = first->next;
+        first->next = NULL;
+        Py_DECREF(first);
+        first = next;
+    }
+}
+
+/* Takes those of the first one's event loop out of the chain. Returns a list, or NULL with an exception set. */
+static PyObject *
+take_of_one_loop(future **first)
+{
+    PyObject *loop = Py_NewRef((*first)->loop);
+    PyObject *list = PyList_New(0);
+    for (future **link = first; *link != NULL;) {
+        future *self = *link;
+        if (self->loop != loop) {
+            link = &self->next;
+            continue;
+        }
+        *link = self->next;
+        self->next = NULL;
+        if (list != NULL && PyList_Append(list, (PyObject *)self) < 0) {
+            Py_CLEAR(list);
+        }
+        Py_DECREF(self);
+    }
+    Py_DECREF(loop);
+    return list;
+}
+
+/* Whether what an event loop raised is that it is closed. Returns false with the exception as it was. */
+static bool
+is_refusal_of_closed(PyObject *loop)
+{
+    if (!PyErr_ExceptionMatches(PyExc_RuntimeError)) {
+        return false;
+    }
+    PyObject *raised = PyErr_GetRaisedException();
+    PyObject *closed = PyObject_CallMethod(loop, "is_closed", NULL);
+    bool is_closed = closed != NULL && PyObject_IsTrue(closed) == 1;
+    Py_XDECREF(closed);
+    PyErr_Clear();
+    if (is_closed) {
+        Py_DECREF(raised);
+    }
+    else {
+        PyErr_SetRaisedException(raised);
+    }
+    return is_closed;
+}
+
+/* Has the event loop of these futures end them. */
+static int
+wake_on_loop(module_state *module, PyObject *futures, PyObject *running)
+{
+    PyObject *loop = ((future *)PyList_GET_ITEM(futures, 0))->loop;
+    PyObject *method = loop == running ? module->str_call_soon : module->str_call_soon_threadsafe;
+    PyObject *args[] = {loop, module->run_callbacks, futures};
+    PyObject *handle = PyObject_VectorcallMethod(method, args, 3, NULL);
+    Py_XDECREF(handle);
+    return handle != NULL || is_refusal_of_closed(loop) ? 0 : -1;
+}
+
+int
+futures_wake(module_state *module, future *first, PyObject *running)
+{
+    PyObject *raised = NULL;
+    while (first != NULL) {
+        PyObject *futures = take_of_one_loop(&first);
+        int error = futures == NULL ? -1 : wake_on_loop(module, futures, running);
+        if (error < 0) {
+            raised = exception_chain(PyErr_GetRaisedException(), raised);
+            if (futures != NULL && wake_on_loop(module, futures, running) < 0) {
+                /* The first time, a signal handler may have raised before the event loop knew; being told twice does
+                 * no harm. This time, it is the event loop's own. */
+                raised = exception_chain(PyErr_GetRaisedException(), raised);
+            }
+        }
+        Py_XDECREF(futures);
+    }
+    if (raised != NULL) {
+        PyErr_SetRaisedException(raised);
+        return -1;
+    }
+    return 0;
 }
 
 int
@@ -571,11 +680,13 @@ aio_future_exec(PyObject *module)
 {
     module_state *state = module_get_state(module);
     state->str_call_soon = PyUnicode_InternFromString("call_soon");
+    state->str_call_soon_threadsafe = PyUnicode_InternFromString("call_soon_threadsafe");
     state->context_keyword = Py_BuildValue("(s)", "context");
     state->run_callback = PyCFunction_New(&run_callback_method, module);
     state->run_callbacks = PyCFunction_New(&run_callbacks_method, module);
     state->future_type = (PyTypeObject *)PyType_FromModuleAndSpec(module, &future_spec, NULL);
-    bool made = state->str_call_soon != NULL && state->context_keyword != NULL && state->run_callback != NULL &&
-                state->run_callbacks != NULL && state->future_type != NULL;
+    bool made = state->str_call_soon != NULL && state->str_call_soon_threadsafe != NULL &&
+                state->context_keyword != NULL && state->run_callback != NULL && state->run_callbacks != NULL &&
+                state->future_type != NULL;
     return made ? 0 : -1;
 }

@@ -24,6 +24,8 @@ struct future {
     PyObject *more_callbacks; /* NULL, or a list of pairs of those */
     PyObject *message;        /* cancel's */
 
+    int outcome; /* the primitive's own */
+
     /* Guarded by the queue that it is in. */
     future *next;
     future *previous;
@@ -55,6 +57,18 @@ void future_queue_remove(future_queue *queue, future *self);
  * cancelled only goes. Their callbacks run later, from the event loop. Returns -1 with an exception set if the event loop
  * refuses. */
 int future_queue_wake(module_state *module, future_queue *queue, Py_ssize_t limit);
+
+/* Takes all out. Returns the first, linked by `next` and ended by NULL; each reference is the caller's. */
+future *future_queue_take_all(future_queue *queue);
+
+/* Has the event loops of these futures, as future_queue_take_all returned them, end the wait of each and run its
+ * callbacks: from any thread, with one call for each event loop. `running` is the one that runs in this thread, or NULL.
+ * For an event loop that is closed nothing is done. Returns -1 with an exception set if one refused; the others have been
+ * told all the same. */
+int futures_wake(module_state *module, future *first, PyObject *running);
+
+/* Lets go of them, waiting for ever as they may be. */
+void futures_forget(future *first);
 
 /* For the owner's traverse and clear. */
 int future_queue_traverse(future_queue *queue, visitproc visit, void *arg);

@@ -4,6 +4,7 @@
  * its index, or BROKEN. So there is no draining: the next round can begin while the threads of this one still leave.
  * All of it is guarded by the queue. `round` tells a thread that was away (in the action) whether its round still is. */
 #include "../module.h"
+#include "barrier.h"
 #include "object.h"
 #include "private_condition.h"
 #include "timeout.h"
@@ -24,11 +25,35 @@ typedef struct {
     int64_t parties;
     int64_t count; /* who have arrived in this round */
     uint32_t round;
+    uint32_t generation; /* of forks, in which it was counted */
     _Atomic int32_t state;
     unsigned long in_action; /* the ident of the thread that runs the action; 0: none does */
     waitqueue queue;
     waitqueue newcomers; /* who came while the action ran */
 } barrier_object;
+
+static Py_NO_INLINE void
+recount(barrier_object *self)
+{
+    self->generation = waiter_generation;
+    self->count = (int64_t)waitqueue_count(&self->queue);
+    if (self->in_action == thread_ident()) {
+        self->count++;
+    }
+    else {
+        self->in_action = 0;
+    }
+}
+
+/* Locks the queue, which guards all of it. After a fork, those who arrived in threads that are gone have not arrived. */
+static inline void
+lock(barrier_object *self)
+{
+    waitqueue_lock(&self->queue);
+    if (self->generation != waiter_generation) {
+        recount(self);
+    }
+}
 
 /* Ends the round: counts from zero again. The queue is locked. Returns who waited, for waiters_grant. */
 static waiter *
@@ -44,7 +69,7 @@ end_round(barrier_object *self, int state)
 static void
 break_round(barrier_object *self, int state)
 {
-    waitqueue_lock(&self->queue);
+    lock(self);
     waiter *waiters = end_round(self, state);
     waitqueue_unlock(&self->queue);
     waiters_grant(waiters, BROKEN);
@@ -63,23 +88,19 @@ update_alone(barrier_object *self)
     }
 }
 
-/* Sets the number of parties. Returns 0, or -1 with an exception set. */
-static int
-set_parties(barrier_object *self, PyObject *value, void *Py_UNUSED(closure))
+int
+barrier_parties(PyObject *value, int64_t *parties)
 {
-    PyObject *whole = value == NULL ? NULL : whole_number(value);
+    PyObject *whole = whole_number(value);
     if (whole == NULL) {
-        if (value == NULL) {
-            PyErr_SetString(PyExc_AttributeError, "_parties");
-        }
         return -1;
     }
-    int64_t parties = PyLong_AsLongLong(whole);
+    int64_t number = PyLong_AsLongLong(whole);
     Py_DECREF(whole);
-    if (parties == -1 && PyErr_Occurred()) {
+    if (number == -1 && PyErr_Occurred()) {
         return -1;
     }
-    if (parties < 1) {
+    if (number < 1) {
 #if PY_VERSION_HEX >= 0x030E0000
         PyErr_SetString(PyExc_ValueError, "parties must be >= 1");
 #else
@@ -87,7 +108,23 @@ set_parties(barrier_object *self, PyObject *value, void *Py_UNUSED(closure))
 #endif
         return -1;
     }
-    waitqueue_lock(&self->queue);
+    *parties = number;
+    return 0;
+}
+
+/* Sets the number of parties. Returns 0, or -1 with an exception set. */
+static int
+set_parties(barrier_object *self, PyObject *value, void *Py_UNUSED(closure))
+{
+    if (value == NULL) {
+        PyErr_SetString(PyExc_AttributeError, "_parties");
+        return -1;
+    }
+    int64_t parties;
+    if (barrier_parties(value, &parties) < 0) {
+        return -1;
+    }
+    lock(self);
     self->parties = parties;
     update_alone(self);
     waitqueue_unlock(&self->queue);
@@ -99,7 +136,7 @@ static void
 set_object(barrier_object *self, PyObject **place, PyObject *value)
 {
     PyObject *wanted = Py_XNewRef(value == Py_None ? NULL : value);
-    waitqueue_lock(&self->queue);
+    lock(self);
     PyObject *old = *place;
     *place = wanted;
     update_alone(self);
@@ -111,7 +148,7 @@ set_object(barrier_object *self, PyObject **place, PyObject *value)
 static PyObject *
 get_object(barrier_object *self, PyObject **place)
 {
-    waitqueue_lock(&self->queue);
+    lock(self);
     PyObject *value = Py_NewRef(*place == NULL ? Py_None : *place);
     waitqueue_unlock(&self->queue);
     return value;
@@ -202,9 +239,8 @@ raise_broken(barrier_object *self)
     return NULL;
 }
 
-/* Calls the action. Returns 0, or -1 with an exception set. */
-static int
-call_action(PyObject *action)
+int
+barrier_call_action(PyObject *action)
 {
     int wanted = PyObject_IsTrue(action);
     PyObject *result = wanted > 0 ? PyObject_CallNoArgs(action) : NULL;
@@ -226,9 +262,9 @@ trip(barrier_object *self)
         self->count++;
         self->in_action = thread_ident();
         waitqueue_unlock(&self->queue);
-        failed = call_action(action) < 0;
+        failed = barrier_call_action(action) < 0;
         Py_DECREF(action);
-        waitqueue_lock(&self->queue);
+        lock(self);
         self->in_action = 0;
         broken = self->round != round;
         waitqueue_lock(&self->newcomers);
@@ -278,26 +314,36 @@ wait_for_action(barrier_object *self)
     return granted < 0 ? -1 : 0;
 }
 
-/* Leaves the round before it has ended. Returns false if it ended first. */
-static bool
-leave(barrier_object *self, waiter *w, bool timed_out)
+/* Leaves the round before it has ended, with an exception set. */
+static void
+leave(barrier_object *self, waiter *w)
 {
-    waitqueue_lock(&self->queue);
+    lock(self);
     bool waiting = waitqueue_has(&self->queue, w);
-    waiter *others = NULL;
     if (waiting) {
         waitqueue_remove(&self->queue, w);
         self->count--;
-        if (timed_out) {
-            others = end_round(self, STATE_BROKEN);
-        }
     }
     waitqueue_unlock(&self->queue);
-    waiters_grant(others, BROKEN);
     if (!waiting) {
         wait_settle(w);
     }
-    return waiting;
+}
+
+/* The deadline has passed: breaks the round, unless all have arrived and the action runs. Returns whether it did. */
+static bool
+time_out(barrier_object *self, waiter *w)
+{
+    lock(self);
+    bool breaks = waitqueue_has(&self->queue, w) && self->in_action == 0;
+    waiter *others = NULL;
+    if (breaks) {
+        waitqueue_remove(&self->queue, w);
+        others = end_round(self, STATE_BROKEN);
+    }
+    waitqueue_unlock(&self->queue);
+    waiters_grant(others, BROKEN);
+    return breaks;
 }
 
 /* Has arrived, and waits for the others. Returns the index, or NULL with an exception set. */
@@ -306,12 +352,15 @@ wait_for_others(barrier_object *self, waiter *w, PyObject *timeout)
 {
     int64_t wait = wait_from_total_timeout(timeout);
     int granted = wait < 0 ? -1 : wait == 0 ? 0 : wait_granted(w, deadline_after(wait));
-    if (granted < 0) {
-        leave(self, w, false);
-        return NULL;
+    if (granted == 0) {
+        if (time_out(self, w)) {
+            return raise_broken(self);
+        }
+        granted = wait_granted(w, PARK_FOREVER);
     }
-    if (granted == 0 && leave(self, w, true)) {
-        return raise_broken(self);
+    if (granted < 0) {
+        leave(self, w);
+        return NULL;
     }
     return w->outcome == BROKEN ? raise_broken(self) : PyLong_FromLong(w->outcome);
 }
@@ -320,12 +369,12 @@ wait_for_others(barrier_object *self, waiter *w, PyObject *timeout)
 static Py_NO_INLINE PyObject *
 wait_slow(barrier_object *self, PyObject *timeout)
 {
-    waitqueue_lock(&self->queue);
+    lock(self);
     while (self->in_action != 0) {
         if (wait_for_action(self) < 0) {
             return NULL;
         }
-        waitqueue_lock(&self->queue);
+        lock(self);
     }
     if (self->state == STATE_BROKEN) {
         waitqueue_unlock(&self->queue);
@@ -440,7 +489,7 @@ get_parties(barrier_object *self, void *Py_UNUSED(closure))
 static PyObject *
 get_count(barrier_object *self, void *Py_UNUSED(closure))
 {
-    waitqueue_lock(&self->queue);
+    lock(self);
     int64_t count = self->count;
     waitqueue_unlock(&self->queue);
     return PyLong_FromLongLong(count);
@@ -449,7 +498,7 @@ get_count(barrier_object *self, void *Py_UNUSED(closure))
 static int
 get_state_locked(barrier_object *self)
 {
-    waitqueue_lock(&self->queue);
+    lock(self);
     int state = self->state;
     waitqueue_unlock(&self->queue);
     return state;
@@ -467,9 +516,8 @@ get_broken(barrier_object *self, void *Py_UNUSED(closure))
     return PyBool_FromLong(get_state_locked(self) == STATE_BROKEN);
 }
 
-/* What follows the address in the repr. Through the properties, which a subclass may have replaced. */
-static PyObject *
-describe(PyObject *self)
+PyObject *
+barrier_describe(PyObject *self)
 {
     PyObject *broken = PyObject_GetAttrString(self, "broken");
     int is_broken = broken == NULL ? -1 : PyObject_IsTrue(broken);
@@ -488,7 +536,7 @@ describe(PyObject *self)
 static PyObject *
 barrier_repr(PyObject *self)
 {
-    return object_repr(self, describe(self));
+    return object_repr(self, barrier_describe(self));
 }
 
 static PyMethodDef barrier_methods[] = {
