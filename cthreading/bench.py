@@ -184,6 +184,8 @@ UNCONTENDED = [
     Uncontended("Event()", "make = threading.Event", "make()", "make()"),
     Uncontended("Barrier(2)", "make = threading.Barrier", "make(2)", "make(2)"),
     Uncontended("local()", "make = threading.local", "make()", "make()"),
+    Uncontended("Thread()", "make = threading.Thread", "make(target=int)"),
+    Uncontended("Thread: start + join", "make = threading.Thread", "t = make(target=int); t.start(); t.join()"),
 ]
 
 
