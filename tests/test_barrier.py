@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from behaviour import Outcome, assert_same_outcome, elsewhere, make_class, only_ours, plain
-from helpers import Crew, wait_until
+from helpers import Crew, run_python, wait_until
 
 
 def wait_into(barrier: Any, results: list[Any], *args: Any) -> None:
@@ -553,6 +553,41 @@ def test_parties_action_and_timeout_can_be_assigned(module: ModuleType) -> None:
         barrier.wait()
 
 
+def test_action_and_timeout_can_be_assigned_and_read_while_others_wait() -> None:
+    """In a process of its own: what goes wrong here ends the interpreter."""
+    run_python(
+        """
+        import time, cthreading
+        from helpers import Crew
+
+        barrier = cthreading.Barrier(1)
+        deadline = time.monotonic() + 2
+
+        def repeat(step):
+            while time.monotonic() < deadline:
+                for number in range(500):
+                    step(number)
+
+        def assign(number):
+            barrier._action = lambda: number
+            barrier._timeout = 1000.0 + number
+
+        def read(number):
+            assert barrier._action is None or barrier._action() in range(500)
+            assert barrier._timeout is None or barrier._timeout >= 1000
+
+        def wait(number):
+            assert barrier.wait() == 0
+
+        with Crew() as crew:
+            crew.start(repeat, assign, count=2)
+            crew.start(repeat, read)
+            crew.start(repeat, wait)
+        print("survived")
+        """
+    ).check("survived")
+
+
 # The constructor
 
 
@@ -627,3 +662,20 @@ def test_a_timeout_while_the_action_runs_breaks_nothing(module: ModuleType, crew
     crew.join()
     assert sorted(results) == [0, 1]
     assert not barrier.broken
+
+
+@pytest.mark.parametrize("name", ["cthreading", "threading"])
+def test_many_barriers_that_are_each_others_action_are_freed(name: str) -> None:
+    run_python(
+        """
+        import importlib, sys
+
+        module = importlib.import_module(sys.argv[1])
+        barrier = None
+        for _ in range(200_000):
+            barrier = module.Barrier(1, barrier)
+        del barrier
+        print("freed")
+        """,
+        name,
+    ).check("freed")
