@@ -62,7 +62,9 @@ def environment() -> tuple[tempfile.TemporaryDirectory[str], str]:
     builder.create(folder.name)
     scheme = {"base": folder.name, "platbase": folder.name}
     packages = Path(sysconfig.get_path("purelib", "venv", scheme))
-    (packages / "cthreading").symlink_to(Path(cthreading.__file__).resolve().parent, target_is_directory=True)
+    # The folder with the extension: in a source tree whose build is installed elsewhere, the tree's own has none.
+    installed = Path(cthreading._core.__file__).resolve().parent
+    (packages / "cthreading").symlink_to(installed, target_is_directory=True)
     (packages / "threading_is_cthreading.pth").write_text(
         "import cthreading, sys; sys.modules['threading'] = cthreading\n", encoding="utf-8"
     )
