@@ -82,6 +82,17 @@ interpreter_allows_threads(void)
 #define object_set_attribute(self, name, value, dict) \
     _PyObject_GenericSetAttrWithDict((PyObject *)(self), (name), (value), (dict))
 
+/* A new reference to an int that the interpreter keeps for ever: from 3.12 on such an object is not counted at all. */
+static inline PyObject *
+small_int_new_ref(PyObject *number)
+{
+#if PY_VERSION_HEX >= 0x030C0000
+    return number;
+#else
+    return Py_NewRef(number);
+#endif
+}
+
 /* The value of an int of usual size that is not negative, or -1. From 3.12 on, without a call. */
 static inline int64_t
 usual_int(PyObject *number)

@@ -20,7 +20,7 @@ typedef struct {
     OBJECT_HEAD
     PyObject *action;  /* NULL: none */
     PyObject *timeout; /* NULL: none */
-    /* With one party and no action there is nothing to wait for: what wait returns then, 0. NULL: there is. */
+    /* With one party, no action, and not broken, there is nothing to wait for: what wait returns then, 0. NULL: there is. */
     _Atomic(PyObject *) alone;
     int64_t parties;
     int64_t count; /* who have arrived in this round */
@@ -55,11 +55,25 @@ lock(barrier_object *self)
     }
 }
 
+/* Sets `alone`. The queue is locked. */
+static void
+update_alone(barrier_object *self)
+{
+    bool alone = self->parties == 1 && self->action == NULL && self->state == STATE_FILLING;
+    if (alone != (self->alone != NULL)) {
+        /* The int 0 always exists: no reference is its last, and it is never made. */
+        PyObject *old = self->alone;
+        self->alone = alone ? PyLong_FromLong(0) : NULL;
+        Py_XDECREF(old);
+    }
+}
+
 /* Ends the round: counts from zero again. The queue is locked. Returns who waited, for waiters_grant. */
 static waiter *
 end_round(barrier_object *self, int state)
 {
     self->state = state;
+    update_alone(self);
     self->count = 0;
     self->round++;
     return waitqueue_take_all(&self->queue);
@@ -73,19 +87,6 @@ break_round(barrier_object *self, int state)
     waiter *waiters = end_round(self, state);
     waitqueue_unlock(&self->queue);
     waiters_grant(waiters, BROKEN);
-}
-
-/* Sets `alone`. The queue is locked. */
-static void
-update_alone(barrier_object *self)
-{
-    bool alone = self->parties == 1 && self->action == NULL;
-    if (alone != (self->alone != NULL)) {
-        /* The int 0 always exists: no reference is its last, and it is never made. */
-        PyObject *old = self->alone;
-        self->alone = alone ? PyLong_FromLong(0) : NULL;
-        Py_XDECREF(old);
-    }
 }
 
 int
@@ -425,8 +426,8 @@ barrier_wait(barrier_object *self, PyObject *const *args, Py_ssize_t count, PyOb
         }
     }
     PyObject *alone = atomic_load_explicit(&self->alone, memory_order_relaxed);
-    if (alone != NULL && self->state == STATE_FILLING) {
-        return Py_NewRef(alone);
+    if (alone != NULL) {
+        return small_int_new_ref(alone);
     }
     return wait_slow(self, timeout);
 }

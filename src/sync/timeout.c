@@ -144,11 +144,8 @@ is_blocking(PyObject *blocking)
 }
 
 int64_t
-wait_from_acquire_arguments(PyObject *const *args, Py_ssize_t count, PyObject *keywords)
+wait_from_acquire_arguments_slow(PyObject *const *args, Py_ssize_t count, PyObject *keywords)
 {
-    if (count == 1 && keywords == NULL && PyBool_Check(args[0])) {
-        return args[0] == Py_True ? PARK_FOREVER : 0;
-    }
     static const char *const names[] = {"blocking", "timeout", NULL};
     PyObject *values[2];
     if (unpack_arguments("acquire", names, args, count, keywords, values) < 0) {

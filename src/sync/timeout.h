@@ -21,6 +21,15 @@ int64_t wait_from_total_timeout(PyObject *timeout);
 
 /* How long a call of Lock.acquire or RLock.acquire with arguments may wait, in nanoseconds: 0 not at all, PARK_FOREVER
  * without limit. The clock is not read: most calls need not wait. Returns -1 with an exception set. */
-int64_t wait_from_acquire_arguments(PyObject *const *args, Py_ssize_t count, PyObject *keywords);
+int64_t wait_from_acquire_arguments_slow(PyObject *const *args, Py_ssize_t count, PyObject *keywords);
+
+static inline int64_t
+wait_from_acquire_arguments(PyObject *const *args, Py_ssize_t count, PyObject *keywords)
+{
+    if (count == 1 && keywords == NULL && PyBool_Check(args[0])) {
+        return args[0] == Py_True ? PARK_FOREVER : 0;
+    }
+    return wait_from_acquire_arguments_slow(args, count, keywords);
+}
 
 #endif
