@@ -21,12 +21,12 @@ typedef struct {
     permits permits;
     int64_t start;    /* the permits at first */
     PyObject *origin; /* the value at first; NULL: `start` is */
+    int64_t bound;    /* the permits must not exceed this */
 } semaphore_object;
 
 typedef struct {
     semaphore_object base;
-    int64_t bound;     /* the permits must not exceed this */
-    PyObject *initial; /* the value must not exceed this, which is no int of usual size; NULL: `bound` counts */
+    PyObject *initial; /* the value must not exceed this, which is no int of usual size; NULL: base.bound counts */
 } bounded_object;
 
 /* The value */
@@ -116,7 +116,7 @@ set_bound(bounded_object *self, PyObject *value)
     Py_BEGIN_CRITICAL_SECTION(self);
     old = self->initial;
     self->initial = initial;
-    self->bound = bound;
+    self->base.bound = bound;
     Py_END_CRITICAL_SECTION();
     Py_XDECREF(old);
     return 0;
@@ -151,7 +151,7 @@ bounded_get_initial(bounded_object *self, void *Py_UNUSED(closure))
     Py_BEGIN_CRITICAL_SECTION(self);
     initial = Py_XNewRef(self->initial);
     Py_END_CRITICAL_SECTION();
-    return initial == NULL ? PyLong_FromLongLong(self->bound) : initial;
+    return initial == NULL ? PyLong_FromLongLong(self->base.bound) : initial;
 }
 
 /* Construction */
@@ -195,6 +195,7 @@ make(PyTypeObject *type, int64_t start)
     semaphore_object *self = (semaphore_object *)type->tp_alloc(type, 0);
     if (self != NULL) {
         self->start = start;
+        self->bound = PERMITS_MAX;
         permits_init(&self->permits, start);
     }
     return self;
@@ -205,7 +206,7 @@ make_bounded(PyTypeObject *type, int64_t start)
 {
     semaphore_object *self = make(type, start);
     if (self != NULL) {
-        ((bounded_object *)self)->bound = start;
+        self->bound = start;
     }
     return self;
 }
@@ -357,7 +358,8 @@ semaphore_acquire(semaphore_object *self, PyObject *const *args, Py_ssize_t coun
         Py_RETURN_TRUE;
     }
     int64_t wait = !blocking ? 0 : values[1] == NULL ? PARK_FOREVER : wait_of_acquire(values[1]);
-    int taken = wait < 0 ? -1 : permits_take_slow(&self->permits, wait, PERMITS_MAX);
+    int64_t limit = self->origin == NULL ? self->bound : PERMITS_MAX;
+    int taken = wait < 0 ? -1 : permits_take_slow(&self->permits, wait, limit);
     return taken < 0 ? NULL : PyBool_FromLong(taken);
 }
 
@@ -463,7 +465,7 @@ bounded_release_slow(bounded_object *self, PyObject *const *args, Py_ssize_t cou
         return NULL;
     }
     if (is_plain_int(self)) {
-        return give(&self->base, n, self->bound);
+        return give(&self->base, n, self->base.bound);
     }
     int exceeds = exceeds_bound(self, n);
     return exceeds < 0 ? NULL : give(&self->base, n, exceeds ? 0 : PERMITS_MAX);
@@ -473,7 +475,7 @@ static PyObject *
 bounded_release(bounded_object *self, PyObject *const *args, Py_ssize_t count, PyObject *keywords)
 {
     if (count == 0 && keywords == NULL && is_plain_int(self)) {
-        return give(&self->base, 1, self->bound);
+        return give(&self->base, 1, self->base.bound);
     }
     return bounded_release_slow(self, args, count, keywords);
 }
