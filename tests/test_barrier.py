@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from behaviour import Outcome, assert_same_outcome, elsewhere, make_class, only_ours, plain
-from helpers import Crew, wait_until
+from helpers import Crew, run_python, wait_until
 
 
 def wait_into(barrier: Any, results: list[Any], *args: Any) -> None:
@@ -553,6 +553,41 @@ def test_parties_action_and_timeout_can_be_assigned(module: ModuleType) -> None:
         barrier.wait()
 
 
+def test_action_and_timeout_can_be_assigned_and_read_while_others_wait() -> None:
+    """In a process of its own: what goes wrong here ends the interpreter."""
+    run_python(
+        """
+        import time, cthreading
+        from helpers import Crew
+
+        barrier = cthreading.Barrier(1)
+        deadline = time.monotonic() + 2
+
+        def repeat(step):
+            while time.monotonic() < deadline:
+                for number in range(500):
+                    step(number)
+
+        def assign(number):
+            barrier._action = lambda: number
+            barrier._timeout = 1000.0 + number
+
+        def read(number):
+            assert barrier._action is None or barrier._action() in range(500)
+            assert barrier._timeout is None or barrier._timeout >= 1000
+
+        def wait(number):
+            assert barrier.wait() == 0
+
+        with Crew() as crew:
+            crew.start(repeat, assign, count=2)
+            crew.start(repeat, read)
+            crew.start(repeat, wait)
+        print("survived")
+        """
+    ).check("survived")
+
+
 # The constructor
 
 
@@ -617,3 +652,22 @@ def test_a_call_with_wrong_arguments_changes_nothing(module: ModuleType, crew: C
 def test_the_exception_is_the_standard_librarys(module: ModuleType) -> None:
     assert module.BrokenBarrierError is threading.BrokenBarrierError
     assert_same_outcome(module, lambda module: module.Barrier(2).wait(0))
+
+
+def test_many_barriers_that_are_each_others_action_are_freed() -> None:
+    run_python(
+        """
+        import threading, cthreading
+        from helpers import Crew
+
+        def nest():
+            barrier = None
+            for _ in range(200_000):
+                barrier = cthreading.Barrier(1, barrier)
+
+        threading.stack_size(1 << 20)  # a recursion needs more; so does the standard library's
+        with Crew() as crew:
+            crew.start(nest)
+        print("freed")
+        """
+    ).check("freed")

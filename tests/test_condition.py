@@ -9,8 +9,17 @@ from types import ModuleType
 from typing import Any
 
 import pytest
-from behaviour import Outcome, assert_same_outcome, elsewhere, make_class, only_ours, plain, until_waiting
-from helpers import Crew, wait_until
+from behaviour import (
+    Outcome,
+    assert_same_outcome,
+    elsewhere,
+    make_class,
+    only_ours,
+    plain,
+    until_asleep,
+    until_waiting,
+)
+from helpers import PATIENCE, Crew, run_python, wait_until
 
 
 class Duck:
@@ -773,3 +782,169 @@ def test_wait_for_refuses_a_timeout_that_is_no_number(module: ModuleType) -> Non
             condition.wait_for(lambda: False, float("nan"))
         assert len(condition._waiters) == 0
         assert condition._is_owned()
+
+
+@only_ours
+def test_wait_with_a_timeout_that_releases_the_lock_is_refused_and_leaves_it_to_its_new_owner(
+    module: ModuleType, crew: Crew
+) -> None:
+    lock = module.RLock()
+    condition = module.Condition(lock)
+    owned, compared = threading.Event(), threading.Event()
+
+    def own() -> None:
+        with lock:
+            owned.set()
+            assert compared.wait(PATIENCE)
+            assert lock._is_owned()
+
+    class Releasing(int):
+        def __gt__(self, other: Any) -> bool:
+            lock.release()
+            crew.start(own)
+            assert owned.wait(PATIENCE)
+            return False
+
+        def __le__(self, other: Any) -> bool:
+            return not self > other
+
+    lock.acquire()
+    with pytest.raises(RuntimeError):
+        condition.wait(Releasing(0))
+    assert not lock._is_owned()
+    assert not lock.acquire(False)
+    assert len(condition._waiters) == 0
+    compared.set()
+    crew.join()
+    assert lock.acquire(False)
+
+
+# A lock that fails
+
+
+@only_ours
+def test_a_notification_of_a_waiter_whose_release_raises_goes_to_the_next(module: ModuleType, crew: Crew) -> None:
+    class Failing(WithDuck):
+        fails = False
+
+        def release(self) -> None:
+            super().release()
+            if self.fails:
+                self.fails = False
+                crew.start(wait)
+                until_waiting(condition, 2)
+                with condition:
+                    condition.notify()
+                raise OSError("the lock is free all the same")
+
+    lock = Failing()
+    condition = module.Condition(lock)
+    woken: list[bool] = []
+
+    def wait() -> None:
+        with condition:
+            woken.append(condition.wait(3))
+
+    condition.acquire()
+    lock.fails = True
+    with pytest.raises(OSError, match="all the same"):
+        condition.wait(PATIENCE)
+    crew.join()
+    assert woken == [True]
+    assert len(condition._waiters) == 0
+    assert is_free(condition)
+
+
+# The constructor, called again
+
+
+def wait_and_release(condition: Any, lock: Any, results: list[Any]) -> None:
+    """Waits with that lock, which must be held again afterwards: releasing it would raise."""
+    lock.acquire()
+    results.append(condition.wait(PATIENCE))
+    lock.release()
+
+
+NEW_LOCKS = [name for name in LOCKS if name not in ("none", "Condition", "Semaphore")]
+
+
+@only_ours
+@pytest.mark.parametrize("old", ["Lock", "RLock"])
+@pytest.mark.parametrize("new", NEW_LOCKS)
+def test_a_notified_waiter_gets_the_lock_that_it_released_though_the_condition_got_another(
+    module: ModuleType, crew: Crew, old: str, new: str
+) -> None:
+    old_lock, new_lock = LOCKS[old](module), LOCKS[new](module)
+    condition = module.Condition(old_lock)
+    woken: list[Any] = []
+    crew.start(wait_and_release, condition, old_lock, woken)
+    until_waiting(condition, 1)
+    with old_lock:
+        condition.notify()
+        condition.__init__(new_lock)
+    crew.join()
+    assert woken == [True]
+    assert condition._lock is new_lock
+    assert is_free(condition)
+
+    # Nobody is left in the old lock's queue, and both locks go on.
+    taken: list[bool] = []
+
+    def take() -> None:
+        with old_lock:
+            taken.append(True)
+
+    with old_lock:
+        crew.start(take, count=2)
+        until_asleep(crew.threads)
+    crew.join()
+    assert taken == [True, True]
+    crew.start(wait_and_release, condition, condition, woken)
+    until_waiting(condition, 1)
+    with condition:
+        condition.notify()
+    crew.join()
+    assert woken == [True, True]
+
+
+@only_ours
+def test_the_constructor_is_refused_when_a_thread_began_to_wait_while_it_looked_at_the_lock(
+    module: ModuleType, crew: Crew
+) -> None:
+    lock = module.Lock()
+    condition = module.Condition(lock)
+    woken: list[Any] = []
+
+    class Looked(Duck):
+        def __getattribute__(self, name: str) -> Any:
+            if name == "acquire" and not crew.threads:
+                crew.start(wait_and_release, condition, lock, woken)
+                until_waiting(condition, 1)
+            return super().__getattribute__(name)
+
+    with pytest.raises(RuntimeError, match="wait"):
+        condition.__init__(Looked())
+    assert condition._lock is lock
+    with condition:
+        condition.notify()
+    crew.join()
+    assert woken == [True]
+
+
+def test_many_conditions_over_each_other_are_freed() -> None:
+    run_python(
+        """
+        import threading, cthreading
+        from helpers import Crew
+
+        def nest():
+            condition = None
+            for _ in range(200_000):
+                condition = cthreading.Condition(condition)
+
+        threading.stack_size(1 << 20)  # a recursion needs more; so does the standard library's
+        with Crew() as crew:
+            crew.start(nest)
+        print("freed")
+        """
+    ).check("freed")

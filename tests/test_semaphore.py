@@ -327,6 +327,18 @@ def test_a_start_value_of_a_type_of_its_own_is_kept(module: ModuleType, name: st
     assert semaphore._value == 2
 
 
+@only_ours
+def test_a_start_value_whose_conversion_is_interrupted_makes_no_semaphore(module: ModuleType, name: str) -> None:
+    class Interrupted(float):
+        def __int__(self) -> int:
+            raise KeyboardInterrupt
+
+        __trunc__ = __int__
+
+    with pytest.raises(KeyboardInterrupt):
+        getattr(module, name)(Interrupted(2))
+
+
 def test_the_constructor_refuses_more_arguments(make: Any) -> None:
     for args, keywords in [((1, 2), {}), ((), {"count": 1}), ((1,), {"value": 1})]:
         with pytest.raises(TypeError):

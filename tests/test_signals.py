@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import random
 import signal
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from itertools import starmap
+from itertools import cycle, starmap
 from types import ModuleType
 
 import pytest
@@ -286,6 +287,38 @@ def test_a_permit_that_meets_an_exception_is_not_lost(kind: str) -> None:
             one_round()
 
 
+def test_a_lock_that_is_released_twice_as_an_exception_arrives_is_free_once() -> None:
+    """The first release hands the lock over to a thread whose handler then raises; the second may find it locked."""
+    lock = cthreading.Lock()
+    interval = sys.getswitchinterval()
+
+    def interrupt_and_release_twice() -> None:
+        wait_until_blocked(MAIN)
+        interrupt()
+        deadline = time.monotonic() + 0.005
+        while time.monotonic() < deadline:
+            pass  # with the GIL, if there is one: the main thread has seen the signal, and can do nothing about it yet
+        lock.release()
+        with suppress(RuntimeError):
+            lock.release()
+
+    with handler(raise_interrupted):
+        for _ in range(20):
+            lock.acquire()
+            with Crew() as crew:
+                sys.setswitchinterval(PATIENCE)
+                try:
+                    crew.start(interrupt_and_release_twice)
+                    with suppress(Interrupted):
+                        block(lock.acquire)
+                    crew.join()
+                finally:
+                    sys.setswitchinterval(interval)
+            lock.acquire(blocking=False)
+            assert not lock.acquire(blocking=False)
+            lock.release()
+
+
 @pytest.mark.parametrize("make_lock", LOCKS)
 def test_a_notification_that_meets_an_exception_is_not_lost(make_lock: Callable[[], object]) -> None:
     """One notify, two waiters, and a handler that raises in the first: one of the two was notified."""
@@ -411,6 +444,78 @@ def test_a_condition_owns_its_lock_whatever_a_handler_raises_while_it_is_taken_a
             assert condition._is_owned()
         assert not condition._waiters
         crew.start(lambda: lock.acquire() and lock.release())
+
+
+# Those whose acquire runs a handler that raises, in the midst of taking the lock again.
+INTERRUPTIBLE_LOCKS = [lock for lock in LOCKS if lock.values[0] is not threading.RLock]
+
+
+def contexts(error: BaseException | None) -> list[BaseException]:
+    """The exception, its context, the context's context and so on: each once, even if they go round in a circle."""
+    found: list[BaseException] = []
+    while error is not None and error not in found:
+        found.append(error)
+        error = error.__context__
+    assert error is None, f"a cycle: {found}"
+    return found
+
+
+def errors_of_a_wait(lock: object, crew: Crew, handle: Callable[[], object]) -> list[BaseException]:
+    """Waits in a Condition while four signals arrive before the lock is free again. Returns what the wait raised: the
+    last of the handlers' exceptions, and its contexts."""
+    condition = cthreading.Condition(lock)
+    handled = []
+
+    def count_and_handle() -> None:
+        handled.append(1)
+        handle()
+
+    def interrupt_and_keep_the_lock() -> None:
+        with condition:
+            condition.notify()
+            for count in range(1, 5):
+                wait_until_blocked(MAIN)
+                interrupt()
+                wait_until(lambda count=count: len(handled) == count)
+            wait_until_blocked(MAIN)
+
+    with handler(count_and_handle), condition:
+        crew.start(interrupt_and_keep_the_lock)
+        with pytest.raises(Interrupted) as raised:
+            block(condition.wait, PATIENCE)
+    crew.join()
+    return contexts(raised.value)
+
+
+@pytest.mark.parametrize("make_lock", INTERRUPTIBLE_LOCKS)
+def test_the_exceptions_of_several_handlers_are_each_others_contexts(
+    make_lock: Callable[[], object], crew: Crew
+) -> None:
+    raised: list[BaseException] = []
+
+    def handle() -> None:
+        try:
+            raise KeyError(len(raised))
+        except KeyError as inner:
+            outer = Interrupted(len(raised))
+            raised.extend([inner, outer])
+            raise outer from None
+
+    assert errors_of_a_wait(make_lock(), crew, handle) == raised[::-1]
+    assert len(raised) == 8
+
+
+@pytest.mark.parametrize("make_lock", INTERRUPTIBLE_LOCKS)
+def test_handlers_that_raise_the_same_exceptions_again_make_no_cycle_of_contexts(
+    make_lock: Callable[[], object], crew: Crew
+) -> None:
+    errors = [Interrupted("one"), Interrupted("two")]
+    turns = cycle(errors)
+
+    def handle() -> None:
+        raise next(turns)
+
+    assert errors_of_a_wait(make_lock(), crew, handle) == errors[::-1]
 
 
 def test_a_condition_may_be_notified_by_a_handler_in_the_midst_of_notify() -> None:
