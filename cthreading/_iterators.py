@@ -1,13 +1,6 @@
 """What threading has from 3.15 on to share iterators between threads. The types of the items are in the stubs."""
 
-from __future__ import annotations
-
 from cthreading._core import Lock
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
-    from typing import Any, Self
 
 
 class serialize_iterator:
@@ -18,34 +11,34 @@ class serialize_iterator:
 
     __slots__ = ("_iterator", "_lock")
 
-    def __init__(self, iterable: Iterable[Any]) -> None:
-        self._iterator: Any = iter(iterable)
+    def __init__(self, iterable):
+        self._iterator = iter(iterable)
         self._lock = Lock()
 
-    def __iter__(self) -> Self:
+    def __iter__(self):
         return self
 
-    def __next__(self) -> Any:
+    def __next__(self):
         with self._lock:
             return next(self._iterator)
 
-    def send(self, value: Any, /) -> Any:
+    def send(self, value, /):
         """Send a value into the generator."""
         with self._lock:
             return self._iterator.send(value)
 
-    def throw(self, *args: Any) -> Any:
+    def throw(self, *args):
         """Raise an exception in the generator."""
         with self._lock:
             return self._iterator.throw(*args)
 
-    def close(self) -> Any:
+    def close(self):
         """Close the generator."""
         with self._lock:
             return self._iterator.close()
 
 
-def synchronized_iterator(func: Callable[..., Iterable[Any]]) -> Callable[..., serialize_iterator]:
+def synchronized_iterator(func):
     """Make a function that returns iterators return them wrapped in serialize_iterator. Also a decorator."""
     from functools import wraps
 
@@ -61,15 +54,15 @@ class _concurrent_tee:
 
     __slots__ = ("cell", "iterator", "lock")
 
-    def __init__(self, iterator: Iterator[Any], cell: list[Any], lock: Lock) -> None:
+    def __init__(self, iterator, cell, lock):
         self.iterator = iterator
         self.cell = cell
         self.lock = lock
 
-    def __iter__(self) -> Self:
+    def __iter__(self):
         return self
 
-    def __next__(self) -> Any:
+    def __next__(self):
         cell = self.cell
         if not cell:
             with self.lock:
@@ -79,7 +72,7 @@ class _concurrent_tee:
         return value
 
 
-def concurrent_tee(iterable: Iterable[Any], n: int = 2) -> tuple[Iterator[Any], ...]:
+def concurrent_tee(iterable, n=2):
     """Return n iterators over the same items, each for a thread of its own; as itertools.tee, but safe to use at once.
 
     Raise ValueError if n is negative.
