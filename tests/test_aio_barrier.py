@@ -2,6 +2,7 @@
 
 import asyncio
 import collections.abc
+import contextlib
 import gc
 import inspect
 import itertools
@@ -1133,6 +1134,7 @@ def test_import_leaves_asyncio_alone(module: str) -> None:
 def test_exit_while_tasks_wait() -> None:
     code = """
 import asyncio
+import contextlib
 from cthreading import aio
 
 loop = asyncio.new_event_loop()
@@ -1141,3 +1143,33 @@ tasks = [loop.create_task(barrier.wait()) for _ in range(2)]
 loop.run_until_complete(asyncio.sleep(0))
 """
     subprocess.run([sys.executable, "-c", code], check=True, timeout=60, stderr=subprocess.DEVNULL)
+
+
+def test_an_exception_in_call_soon_does_not_strand_the_round() -> None:
+    async def main() -> list[bool]:
+        barrier = aio.Barrier(4)
+        loop = asyncio.get_running_loop()
+        tasks = [asyncio.create_task(barrier.wait()) for _ in range(3)]
+        while barrier.n_waiting < 3:
+            await asyncio.sleep(0)
+        call_soon = loop.call_soon
+
+        def interrupted(*_: object, **__: object) -> None:
+            loop.call_soon = call_soon
+            raise InterruptedError
+
+        loop.call_soon = interrupted
+        with contextlib.suppress(InterruptedError):
+            await barrier.wait()
+        await asyncio.wait(tasks, timeout=10)
+        return [task.done() for task in tasks]
+
+    assert asyncio.run(main()) == [True] * 3
+
+
+def test_parties_may_be_an_int_that_is_never_less_than_one() -> None:
+    class Odd(int):
+        def __lt__(self, other: object) -> bool:
+            return False
+
+    assert aio.Barrier(Odd(-5)).parties == asyncio.Barrier(Odd(-5)).parties

@@ -1120,3 +1120,47 @@ def test_after_a_fork_only_the_child_takes_part() -> None:
         loop.join()
         """
     ).check("")
+
+
+@pytest.mark.parametrize("end", ["abort", "reset"])
+def test_a_signal_handler_that_ends_the_round_wakes_the_tasks_of_the_loop_that_sleeps(end: str) -> None:
+    """The handler runs within the loop's own sleep, which goes on unless the loop is told as if from elsewhere."""
+
+    async def main() -> float:
+        barrier = MixedBarrier(2)
+        loop = asyncio.get_running_loop()
+        far = loop.call_later(PATIENCE, lambda: None)  # nothing else would end the sleep
+        before = signal.signal(signal.SIGALRM, lambda *_: getattr(barrier, end)())
+        try:
+            signal.setitimer(signal.ITIMER_REAL, 0.1)
+            started = time.monotonic()
+            with pytest.raises(aio.BrokenBarrierError):
+                await barrier.wait_async()
+            return time.monotonic() - started
+        finally:
+            signal.signal(signal.SIGALRM, before)
+            far.cancel()
+
+    assert asyncio.run(main()) < PATIENCE / 2
+
+
+@pytest.mark.parametrize("keyword", ["action", "timeout"])
+def test_many_barriers_that_hold_each_other_are_freed(keyword: str) -> None:
+    run_python(
+        """
+        import sys, threading
+        from cthreading.aio import MixedBarrier
+        from helpers import Crew
+
+        def nest():
+            barrier = None
+            for _ in range(200_000):
+                barrier = MixedBarrier(2, **{sys.argv[1]: barrier})
+
+        threading.stack_size(1 << 20)
+        with Crew() as crew:
+            crew.start(nest)
+        print("freed")
+        """,
+        keyword,
+    ).check("freed")

@@ -469,7 +469,7 @@ check_parties(PyObject *parties)
         PyErr_Clear();
         size = 0;
     }
-    return size;
+    return size < 1 && !PyErr_Occurred() ? 0 : size;
 }
 
 static int

@@ -295,6 +295,22 @@ finish_first(future_queue *queue)
     return self;
 }
 
+/* As schedule_batch for all of them. They are out of the queue: nobody else would ever call their callbacks. So if a signal
+ * handler raised before the event loop knew, it is told again; being told twice does no harm. */
+static int
+schedule_all(module_state *module, PyObject *futures)
+{
+    if (schedule_batch(module, futures, 0) == 0) {
+        return 0;
+    }
+    PyObject *raised = PyErr_GetRaisedException();
+    if (schedule_batch(module, futures, 0) < 0) {
+        PyErr_Clear();
+    }
+    PyErr_SetRaisedException(raised);
+    return -1;
+}
+
 static int
 wake_one(module_state *module, future_queue *queue)
 {
@@ -303,6 +319,13 @@ wake_one(module_state *module, future_queue *queue)
         return 0;
     }
     int error = schedule_one(module, first);
+    if (error < 0) {
+        PyObject *raised = PyErr_GetRaisedException();
+        if (schedule_one(module, first) < 0) {
+            PyErr_Clear();
+        }
+        PyErr_SetRaisedException(raised);
+    }
     Py_DECREF(first);
     return error;
 }
@@ -327,7 +350,7 @@ future_queue_wake(module_state *module, future_queue *queue, Py_ssize_t limit)
     }
     int error = PyList_SetSlice(futures, woken, count, NULL);
     if (error == 0) {
-        error = schedule_batch(module, futures, 0);
+        error = schedule_all(module, futures);
     }
     Py_DECREF(futures);
     return error;

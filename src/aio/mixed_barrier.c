@@ -128,7 +128,7 @@ give_broken(group all)
  * or becomes the context of another. Returns -1 with an exception set if an event loop raised one; everybody has been let
  * go all the same. */
 static int
-release(barrier_object *self, group all)
+release(barrier_object *self, group all, bool in_callback)
 {
     while (all.threads != NULL) {
         waiter *next = all.threads->next;
@@ -139,7 +139,7 @@ release(barrier_object *self, group all)
         return 0;
     }
     PyObject *raised = PyErr_GetRaisedException();
-    PyObject *running = PyObject_CallNoArgs(self->get_running_loop);
+    PyObject *running = in_callback ? PyObject_CallNoArgs(self->get_running_loop) : NULL;
     if (running == NULL) {
         PyErr_Clear(); /* what it is good for is only speed */
     }
@@ -162,7 +162,8 @@ break_round(barrier_object *self, barrier_state state)
     group all = end_round(self, state);
     unlock(self);
     give_broken(all);
-    return release(self, all);
+    /* Perhaps in a signal handler, while the event loop of this very thread sleeps: it has to be woken. */
+    return release(self, all, false);
 }
 
 static PyObject *
@@ -219,9 +220,9 @@ trip(barrier_object *self)
     else {
         index = give_indices(all);
     }
-    int error = release(self, all);
+    int error = release(self, all, true);
     give_broken(newcomers); /* They do not look at it. */
-    error |= release(self, newcomers);
+    error |= release(self, newcomers, true);
     if (failed || error < 0) {
         return NULL;
     }
@@ -254,7 +255,7 @@ time_out(barrier_object *self, waiter *thread, future *task)
     }
     unlock(self);
     give_broken(all);
-    return release(self, all);
+    return release(self, all, true);
 }
 
 /* Threads */
@@ -481,7 +482,7 @@ leave_task(coroutine *self, future *waiting, bool breaks)
     unlock(barrier);
     stop_timer(self);
     give_broken(all);
-    release(barrier, all);
+    release(barrier, all, true);
 }
 
 /* Returns a new reference to the event loop that runs in this thread, or NULL with an exception set. */
@@ -798,7 +799,8 @@ static void
 barrier_dealloc(PyObject *object)
 {
     barrier_object *self = (barrier_object *)object;
-    object_begin_dealloc(object);
+    PyObject_GC_UnTrack(object);
+    Py_TRASHCAN_BEGIN(object, barrier_dealloc) object_begin_dealloc(object);
     barrier_clear(self);
     futures_forget(future_queue_take_all(&self->tasks));
     futures_forget(future_queue_take_all(&self->newcomer_tasks));
@@ -806,6 +808,7 @@ barrier_dealloc(PyObject *object)
     Py_CLEAR(self->get_running_loop);
     Py_CLEAR(self->broken_error);
     object_free(object);
+    Py_TRASHCAN_END
 }
 
 static PyMethodDef barrier_methods[] = {
