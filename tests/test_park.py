@@ -20,6 +20,8 @@ PROGRAM = TESTS / "park_test.c"
 
 BACKENDS = ["futex", "pthread"] if sys.platform == "linux" else ["pthread"]
 SANITIZERS = {"plain": "", "tsan": "thread", "asan": "address,undefined"}
+# As with a GIL the guard is nothing: only the scenarios run that have one of their own.
+LOCKING = {"": ["-DPARK_FREE_THREADED=1"], "gil": []}
 SCENARIOS = re.findall(r"^SCENARIO\((\w+)\)$", PROGRAM.read_text(), re.MULTILINE)
 
 ENVIRONMENT = {
@@ -41,11 +43,11 @@ def find_compiler() -> list[str]:
     pytest.skip("no C compiler: install gcc or clang")
 
 
-def compile_program(target: Path, sources: list[str], backend: str, sanitizers: str) -> Result:
+def compile_program(target: Path, sources: list[str], backend: str, sanitizers: str, locking: str = "") -> Result:
     command = [
         *find_compiler(),
         *("-std=c11", "-O1", "-g", "-Wall", "-Wextra", "-Werror", "-pthread"),
-        *("-DPARK_FREE_THREADED=1", f"-DPARK_BACKEND_{backend.upper()}=1", f"-I{SOURCE}"),
+        *(*LOCKING[locking], f"-DPARK_BACKEND_{backend.upper()}=1", f"-I{SOURCE}"),
         *([f"-fsanitize={sanitizers}", "-fno-omit-frame-pointer"] if sanitizers else []),
         *sources,
         *("-o", str(target)),
@@ -69,10 +71,14 @@ def run_program(program: Path, *arguments: str) -> Result:
     return result
 
 
-@pytest.fixture(scope="module", params=[(b, s) for b in BACKENDS for s in SANITIZERS], ids="-".join)
+@pytest.fixture(
+    scope="module",
+    params=[(b, s, k) for b in BACKENDS for s in SANITIZERS for k in LOCKING],
+    ids=lambda parts: "-".join(filter(None, parts)),
+)
 def program(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    backend, sanitizer = request.param
-    folder = tmp_path_factory.mktemp(f"park_{backend}_{sanitizer}")
+    backend, sanitizer, locking = request.param
+    folder = tmp_path_factory.mktemp(f"park_{backend}_{sanitizer}_{locking}")
     sanitizers = SANITIZERS[sanitizer]
     if sanitizers:
         trivial = folder / "trivial.c"
@@ -85,7 +91,7 @@ def program(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
             pytest.skip(f"-fsanitize={sanitizers} does not run here: {run.stderr.strip()}")
     target = folder / "park_test"
     sources = [str(PROGRAM), *sorted(str(path) for path in (SOURCE / "park").glob("*.c"))]
-    compiled = compile_program(target, sources, backend, sanitizers)
+    compiled = compile_program(target, sources, backend, sanitizers, locking)
     assert compiled.returncode == 0, compiled.stderr
     return target
 
@@ -98,6 +104,8 @@ NOT_UNDER_ASAN = {"fork_while_threads_end"}
 @pytest.mark.timeout(2 * TIMEOUT + 60)
 @pytest.mark.parametrize("scenario", SCENARIOS)
 def test_parking(program: Path, scenario: str) -> None:
+    if "_gil" in program.parent.name and "_gil_" not in scenario:
+        pytest.skip("only what has a GIL is right without PARK_FREE_THREADED")
     if scenario in NOT_UNDER_ASAN and "asan" in program.parent.name:
         pytest.skip("the address sanitizer's allocator is not safe across this fork")
     result = run_program(program, scenario)

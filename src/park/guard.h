@@ -22,14 +22,7 @@ guard_yield(void)
     sched_yield();
 }
 
-#ifdef PARK_FREE_THREADED
-
-typedef _Atomic uint8_t guard;
-typedef _Atomic int64_t word;
-
-/* How often to look before letting another thread run: the holder has been preempted, most likely. */
-#define GUARD_LOOKS 64
-
+/* Lets a moment pass in a loop that waits for another core. */
 static inline void
 guard_pause(void)
 {
@@ -39,6 +32,14 @@ guard_pause(void)
     __asm__ volatile("yield");
 #endif
 }
+
+#ifdef PARK_FREE_THREADED
+
+typedef _Atomic uint8_t guard;
+typedef _Atomic int64_t word;
+
+/* How often to look before letting another thread run: the holder has been preempted, most likely. */
+#define GUARD_LOOKS 64
 
 static inline void
 guard_lock(guard *self)

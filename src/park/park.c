@@ -44,6 +44,14 @@ receives_signals(void)
 
 static _Thread_local enum { NOT_KNOWN, RECEIVES_SIGNALS, RECEIVES_NONE } signals;
 
+static _Thread_local bool has_looked;
+
+void
+park_has_looked(void)
+{
+    has_looked = true;
+}
+
 void
 park_after_fork(void)
 {
@@ -59,6 +67,7 @@ park_slice_end(int64_t deadline)
     if (signals == RECEIVES_NONE) {
         return deadline;
     }
-    int64_t end = park_now() + PARK_SLICE;
+    int64_t end = park_now() + (has_looked ? PARK_SLICE_AFTER_LOOKING : PARK_SLICE);
+    has_looked = false;
     return end < deadline ? end : deadline;
 }

@@ -26,6 +26,7 @@
 #define PARK_BACKEND "futex"
 /* A signal interrupts a futex wait, but for one that comes after the last look for signals and before the wait. */
 #define PARK_SLICE INT64_C(500000000)
+#define PARK_SLICE_AFTER_LOOKING INT64_C(10000000)
 typedef struct {
     _Atomic uint32_t word;
 } parker;
@@ -34,6 +35,7 @@ typedef struct {
 #define PARK_BACKEND "pthread"
 /* No signal interrupts pthread_cond_wait. Short enough that Ctrl-C feels immediate, long enough to cost nothing. */
 #define PARK_SLICE INT64_C(10000000)
+#define PARK_SLICE_AFTER_LOOKING PARK_SLICE
 typedef struct {
     pthread_mutex_t mutex;
     pthread_cond_t condition;
@@ -60,6 +62,10 @@ int64_t park_now(void);
  * that signals are delivered to, the main thread, sleeps in slices of PARK_SLICE, and takes the end of each for a
  * possible interrupt; every other thread sleeps in one piece. */
 int64_t park_slice_end(int64_t deadline);
+
+/* The calling thread has looked for a token for a while, in which nothing notices a signal. So the first slice of its
+ * next sleep is a short one. */
+void park_has_looked(void);
 
 /* In a child after a fork, in its only thread: that is the one that gets signals now. */
 void park_after_fork(void);

@@ -4,6 +4,8 @@
 #endif
 #include "waiter.h"
 
+#include "spin.h"
+
 #include <pthread.h>
 #include <stdlib.h>
 
@@ -46,6 +48,7 @@ after_fork_in_child(void)
 {
     waiter_generation++;
     park_after_fork();
+    spin_after_fork();
     spare_unlock();
 }
 

@@ -12,6 +12,7 @@
 #define PARK_WAITER_H
 
 #include "park.h"
+#include "spin.h"
 
 struct waitqueue;
 
@@ -21,9 +22,6 @@ typedef enum {
     WAITER_GRANTED, /* has what it waits for, and is in no queue */
 } waiter_state;
 
-/* A wait that began a moment ago: whoever asks first how long it has lasted notes the time. */
-#define WAITER_SINCE_LATER 0
-
 typedef struct waiter {
     struct waiter *next; /* in the queue's ring; both guarded by the queue */
     struct waiter *previous;
@@ -32,7 +30,8 @@ typedef struct waiter {
     int outcome;                     /* the primitive's own, written by the waker before GRANTED */
     bool away;                       /* runs a signal handler: not to be relied on; guarded */
     unsigned long thread;            /* the waiting thread, as its interpreter calls it */
-    int64_t since;                   /* when the wait began, or WAITER_SINCE_LATER */
+    int64_t since;                   /* from when on it counts as kept waiting; 0: not yet */
+    spin_waker waker;                /* left by who wakes it, for spin_until_let_go */
     parker parker;
     struct waiter *outer; /* the same thread's next outer wait, or the next in a list of spare ones */
 } waiter;

@@ -1,6 +1,8 @@
 /* The slower half of waitqueue.h. */
 #include "waitqueue.h"
 
+#include "spin.h"
+
 void
 waitqueue_rebuild(waitqueue *self)
 {
@@ -40,11 +42,18 @@ waitqueue_take_all(waitqueue *self)
 }
 
 void
+waiter_wake(waiter *w)
+{
+    spin_note_waker(&w->waker);
+    parker_unpark(&w->parker);
+}
+
+void
 waiter_grant(waiter *w, int outcome)
 {
     w->outcome = outcome;
     atomic_store_explicit(&w->state, WAITER_GRANTED, memory_order_release);
-    parker_unpark(&w->parker);
+    waiter_wake(w);
 }
 
 void

@@ -134,6 +134,9 @@ size_t waitqueue_count(const waitqueue *self);
  * unlocked. Until then a waiter that finds itself in no queue and not GRANTED is about to be. */
 waiter *waitqueue_take_all(waitqueue *self);
 
+/* Wakes a waiter, which may be in a queue, to look at how things stand. */
+void waiter_wake(waiter *w);
+
 /* Tells one waiter, in no queue, that it has what it waits for, and wakes it. It must not be touched afterwards. */
 void waiter_grant(waiter *w, int outcome);
 

@@ -2,7 +2,7 @@
  *
  * park_test NAME runs one scenario and exits with 0, or says what went wrong and aborts; test_park.py builds it for each
  * backend and each sanitizer and runs all that begin with SCENARIO. It is compiled as for a free-threaded interpreter, so
- * that the guard is a lock. The one idea: nothing sleeps for ever. A wait for another thread has a deadline so far away
+ * that the guard is a lock; once more as with a GIL, for those whose name says so. The one idea: nothing sleeps for ever. A wait for another thread has a deadline so far away
  * that passing it means a lost wake, whatever the machine does meanwhile. */
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE
@@ -19,6 +19,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "park/spin.h"
 #include "park/waitqueue.h"
 
 #define SCENARIO(name) static void name(void)
@@ -190,6 +191,175 @@ SCENARIO(ping_pong_loses_no_wake)
         park_while(&game.parkers[0], &game.turn, 2 * round + 1);
     }
     join(second);
+}
+
+/* Looking before sleeping. */
+
+/* Parks once, at `place`. Returns the way that the wait went. */
+static spin_way
+park_at(const void *place, parker *parker, int64_t deadline, park_result *result)
+{
+    spin attempt;
+    spin_begin(&attempt, place, parker, deadline);
+    *result = parker_park(parker, deadline);
+    CHECK(!attempt.found || *result == PARK_UNPARKED, "found a token that is not there: %d", *result);
+    spin_end(&attempt, *result, park_now());
+    return attempt.way;
+}
+
+static void
+look_while(parker *parker, _Atomic uint32_t *value, uint32_t seen)
+{
+    int64_t deadline = lost_deadline();
+    while (atomic_load(value) == seen) {
+        park_result result;
+        park_at(value, parker, deadline, &result);
+        CHECK(result != PARK_TIMED_OUT, "lost the wake after %u", seen);
+    }
+}
+
+static void *
+look_second(void *argument)
+{
+    table_tennis *game = argument;
+    for (uint32_t round = 0;; round++) {
+        look_while(&game->parkers[1], &game->turn, 2 * round);
+        if (atomic_load(&game->stop)) {
+            return NULL;
+        }
+        atomic_store(&game->turn, 2 * round + 2);
+        parker_unpark(&game->parkers[0]);
+    }
+}
+
+SCENARIO(looking_loses_no_wake)
+{
+    table_tennis game = {.turn = 0};
+    make_parker(&game.parkers[0]);
+    make_parker(&game.parkers[1]);
+    pthread_t second = start(look_second, &game);
+    int64_t end = park_now() + STRESS_TIME;
+    for (uint32_t round = 0;; round++) {
+        bool stop = round == 1000000 || park_now() >= end;
+        atomic_store(&game.stop, stop);
+        atomic_store(&game.turn, 2 * round + 1);
+        parker_unpark(&game.parkers[1]);
+        if (stop) {
+            break;
+        }
+        look_while(&game.parkers[0], &game.turn, 2 * round + 1);
+    }
+    join(second);
+}
+
+SCENARIO(looking_finds_a_token_at_once)
+{
+    parker parker;
+    make_parker(&parker);
+    for (int i = 0; i < 1000; i++) {
+        park_result result;
+        parker_unpark(&parker);
+        park_at(&parker, &parker, lost_deadline(), &result);
+        CHECK(result == PARK_UNPARKED, "wait %d: %d", i, result);
+        CHECK(!parker_has_token(&parker), "wait %d left the token", i);
+    }
+}
+
+SCENARIO(looking_keeps_the_deadline)
+{
+    parker parker;
+    make_parker(&parker);
+    for (int i = 0; i < 200; i++) {
+        park_result result;
+        int64_t deadline = park_now() + i * 1000;
+        do {
+            park_at(&parker, &parker, deadline, &result);
+        } while (result != PARK_TIMED_OUT);
+        CHECK(park_now() >= deadline, "wait %d: %lld ns early", i, (long long)(deadline - park_now()));
+    }
+}
+
+/* Where every wait is longer than looking lasts, few look: one in 64, and the first ones. */
+SCENARIO(long_waits_hardly_look)
+{
+    parker parker;
+    make_parker(&parker);
+    int looked = 0;
+    for (int i = 0; i < 400; i++) {
+        park_result result;
+        int64_t deadline = park_now() + 2 * MILLISECOND;
+        do {
+            looked += park_at(&parker, &parker, deadline, &result) == SPIN_LOOK;
+        } while (result != PARK_TIMED_OUT);
+    }
+    CHECK(looked < 80, "%d of 400 waits looked", looked);
+}
+
+/* A wait that nobody ends before its time is up gains nothing by looking, however short it is. */
+SCENARIO(polling_hardly_looks)
+{
+    parker parker;
+    make_parker(&parker);
+    int looked = 0;
+    for (int i = 0; i < 2000; i++) {
+        park_result result;
+        int64_t deadline = park_now() + 20000;
+        do {
+            looked += park_at(&parker, &parker, deadline, &result) == SPIN_LOOK;
+        } while (result != PARK_TIMED_OUT);
+    }
+    CHECK(looked < 200, "%d of 2000 waits looked", looked);
+}
+
+/* Notes a wait that has taken so long. */
+static void
+note_wait(const void *place, spin_way way, int64_t took)
+{
+    spin past = {.place = place, .way = way, .began = park_now() - took};
+    spin_end(&past, PARK_UNPARKED, park_now());
+}
+
+/* Where looking takes longer than what it saves, few look, though each wait would end somewhat earlier. */
+SCENARIO(looking_that_costs_more_than_it_saves_is_rare)
+{
+    parker parker;
+    make_parker(&parker);
+    for (int i = 0; i < 20; i++) {
+        note_wait(&parker, SPIN_SLEEP, 400000);
+        note_wait(&parker, SPIN_LOOK, 300000);
+    }
+    int looked = 0;
+    for (int i = 0; i < 1000; i++) {
+        spin attempt;
+        parker_unpark(&parker);
+        spin_begin(&attempt, &parker, &parker, lost_deadline());
+        looked += attempt.way == SPIN_LOOK;
+        parker_reset(&parker);
+    }
+    CHECK(looked < 100, "%d of 1000 waits looked", looked);
+}
+
+/* On one core, the thread that looks keeps the other from giving it what it looks for. */
+SCENARIO(on_one_core_nobody_looks)
+{
+#ifdef __linux__
+    cpu_set_t allowed, one;
+    CHECK(sched_getaffinity(0, sizeof(allowed), &allowed) == 0, "%s", strerror(errno));
+    int core = 0;
+    while (!CPU_ISSET(core, &allowed)) {
+        core++;
+    }
+    CPU_ZERO(&one);
+    CPU_SET(core, &one);
+    CHECK(sched_setaffinity(0, sizeof(one), &one) == 0, "%s", strerror(errno));
+    parker parker;
+    make_parker(&parker);
+    for (int i = 0; i < 2000; i++) {
+        park_result result;
+        parker_unpark(&parker);
+        CHECK(park_at(&parker, &parker, lost_deadline(), &result) == SPIN_SLEEP, "wait %d looked", i);
+    }
+#endif
 }
 
 /* One thread parks whenever it has nothing to do; another gives it work, at all distances from the park. */
@@ -471,6 +641,23 @@ SCENARIO(signal_interrupts_the_main_thread)
     CHECK(atomic_load(&signals_handled) > 0, "no signal was handled");
 }
 
+/* A thread that looks does not notice a signal: it must soon after, and not at the end of a long sleep. */
+SCENARIO(signal_while_looking_is_noticed_soon)
+{
+    install_handler();
+    parker parker;
+    make_parker(&parker);
+    int64_t deadline = park_now() + 5 * SECOND;
+    spin attempt;
+    spin_begin(&attempt, &parker, &parker, deadline);
+    raise(SIGUSR1);
+    int64_t sent = park_now();
+    CHECK(parker_park(&parker, deadline) == PARK_INTERRUPTED, "not interrupted");
+    int64_t late = park_now() - sent;
+    CHECK(attempt.way == SPIN_SLEEP || late < 300 * MILLISECOND, "noticed after %lld ms",
+          (long long)(late / MILLISECOND));
+}
+
 SCENARIO(signal_interrupts_another_thread)
 {
 #ifdef PARK_BACKEND_FUTEX
@@ -643,6 +830,89 @@ SCENARIO(queue_is_a_fifo)
     waitqueue_unlock(&queue);
     for (int i = 0; i < MODEL_SIZE; i++) {
         waiter_end(all[i]);
+    }
+}
+
+/* As with a GIL: the queue is guarded by a lock that the waiting threads let go of, and ask for again when woken. */
+
+#define RELAY_THREADS 4
+#define RELAY_ROUNDS 20000
+
+typedef struct {
+    pthread_mutex_t gil;
+    waitqueue queues[RELAY_THREADS];
+    bool has_baton[RELAY_THREADS];
+    int next_index;
+    int64_t end;
+    int left; /* how many hand-overs, until all have gone home */
+} relay;
+
+static void
+pass_baton(relay *self, int index)
+{
+    self->has_baton[index] = true;
+    waitqueue_lock(&self->queues[index]);
+    waiter *w = waitqueue_first(&self->queues[index]);
+    if (w != NULL) {
+        waitqueue_remove(&self->queues[index], w);
+        waiter_grant(w, index);
+    }
+    waitqueue_unlock(&self->queues[index]);
+}
+
+static void
+wait_for_baton(relay *self, int index)
+{
+    waiter *w = waiter_begin();
+    waitqueue_lock(&self->queues[index]);
+    waitqueue_add(&self->queues[index], w);
+    waitqueue_unlock(&self->queues[index]);
+    int64_t deadline = lost_deadline();
+    while (atomic_load(&w->state) != WAITER_GRANTED) {
+        spin attempt;
+        pthread_mutex_unlock(&self->gil);
+        spin_let_go();
+        spin_begin(&attempt, &self->queues[index], &w->parker, deadline);
+        park_result result = parker_park(&w->parker, deadline);
+        if (result == PARK_UNPARKED) {
+            spin_until_let_go(&attempt, &w->waker);
+        }
+        pthread_mutex_lock(&self->gil);
+        spin_end(&attempt, result, park_now());
+        CHECK(result != PARK_TIMED_OUT, "a wake was lost");
+    }
+    CHECK(w->outcome == index && self->has_baton[index], "not granted");
+    waiter_end(w);
+}
+
+static void *
+run_relay(void *argument)
+{
+    relay *self = argument;
+    pthread_mutex_lock(&self->gil);
+    int index = self->next_index++;
+    while (self->left > 0) {
+        if (!self->has_baton[index]) {
+            wait_for_baton(self, index);
+        }
+        self->has_baton[index] = false;
+        self->left = park_now() < self->end ? self->left - 1 : 0;
+        pass_baton(self, (index + 1) % RELAY_THREADS);
+    }
+    pthread_mutex_unlock(&self->gil);
+    return NULL;
+}
+
+SCENARIO(waits_with_a_gil_lose_no_wake)
+{
+    relay self = {.gil = PTHREAD_MUTEX_INITIALIZER, .left = RELAY_ROUNDS, .end = park_now() + STRESS_TIME};
+    self.has_baton[0] = true;
+    pthread_t threads[RELAY_THREADS];
+    for (int i = 0; i < RELAY_THREADS; i++) {
+        threads[i] = start(run_relay, &self);
+    }
+    for (int i = 0; i < RELAY_THREADS; i++) {
+        join(threads[i]);
     }
 }
 
@@ -1059,6 +1329,13 @@ static const scenario scenarios[] = {
     ENTRY(reset_throws_the_token_away),
     ENTRY(token_is_taken_even_after_the_deadline),
     ENTRY(ping_pong_loses_no_wake),
+    ENTRY(looking_loses_no_wake),
+    ENTRY(looking_finds_a_token_at_once),
+    ENTRY(looking_keeps_the_deadline),
+    ENTRY(long_waits_hardly_look),
+    ENTRY(polling_hardly_looks),
+    ENTRY(looking_that_costs_more_than_it_saves_is_rare),
+    ENTRY(on_one_core_nobody_looks),
     ENTRY(unpark_racing_park_is_never_lost),
     ENTRY(unpark_racing_the_deadline_is_kept),
     ENTRY(clock_is_the_monotonic_one),
@@ -1067,10 +1344,12 @@ static const scenario scenarios[] = {
     ENTRY(far_deadline_is_no_error),
     ENTRY(wakes_do_not_put_the_deadline_off),
     ENTRY(signal_interrupts_the_main_thread),
+    ENTRY(signal_while_looking_is_noticed_soon),
     ENTRY(signal_interrupts_another_thread),
     ENTRY(signals_lose_no_wake),
     ENTRY(guard_excludes_and_word_counts),
     ENTRY(queue_is_a_fifo),
+    ENTRY(waits_with_a_gil_lose_no_wake),
     ENTRY(many_threads_in_one_queue),
     ENTRY(late_unparks_do_no_harm),
     ENTRY(waiters_of_ended_threads_are_used_again),
