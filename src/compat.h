@@ -53,6 +53,9 @@ PyErr_SetRaisedException(PyObject *exception)
 /* 3.13 made it public. */
 #define Py_IsFinalizing _Py_IsFinalizing
 
+/* 3.13 brought a public way to say where an ignored exception comes from. */
+#define report_ignored_in_thread(thread) _PyErr_WriteUnraisableMsg("in thread started by", (thread))
+
 /* 3.13 gave the look-up in a dict a function that returns a new reference. */
 static inline int
 PyDict_GetItemRef(PyObject *dict, PyObject *key, PyObject **value)
@@ -75,6 +78,8 @@ interpreter_allows_threads(void)
     return !_PyInterpreterState_GetConfig(PyInterpreterState_Get())->_isolated_interpreter;
 #endif
 }
+#else
+#define report_ignored_in_thread(thread) PyErr_FormatUnraisable("Exception ignored in thread started by %R", (thread))
 #endif
 
 /* No version has a public way to look up an attribute in the type and in a dict that is not the object's own. */

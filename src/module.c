@@ -115,6 +115,20 @@ unpack_arguments(const char *function, const char *const *names, PyObject *const
     return 0;
 }
 
+PyObject *
+unpack_one(const char *function, const char *name, PyObject *const *args, Py_ssize_t count, PyObject *keywords)
+{
+    const char *const names[] = {name, NULL};
+    PyObject *value;
+    if (unpack_arguments(function, names, args, count, keywords, &value) < 0) {
+        return NULL;
+    }
+    if (value == NULL) {
+        PyErr_Format(PyExc_TypeError, "%s() missing 1 required positional argument: '%s'", function, name);
+    }
+    return value;
+}
+
 int
 unpack_tuple_and_dict(const char *function, const char *const *names, PyObject *args, PyObject *keywords,
                       PyObject **values)
@@ -210,7 +224,8 @@ state_exec(PyObject *module)
     state->broken_barrier_error = module_import_from("threading", "BrokenBarrierError");
     state->namespace = module_dict("cthreading");
     state->stdlib = module_dict("threading");
-    if (state->namespace == NULL || state->stdlib == NULL) {
+    state->system = module_dict("sys");
+    if (state->namespace == NULL || state->system == NULL || state->stdlib == NULL) {
         return -1;
     }
     if (state->stdlib_lock_type == NULL || state->stdlib_rlock_type == NULL || state->broken_barrier_error == NULL) {
@@ -260,11 +275,15 @@ static PyModuleDef_Slot module_slots[] = {
     {Py_mod_exec, aio_barrier_exec},
     {Py_mod_exec, aio_mixed_barrier_exec},
     {Py_mod_exec, shutdown_prepare_exec},
+    {Py_mod_exec, handle_object_exec},
     {Py_mod_exec, thread_exec},
     {Py_mod_exec, registry_exec},
     {Py_mod_exec, hooks_exec},
     {Py_mod_exec, timer_exec},
     {Py_mod_exec, shutdown_exec},
+    {Py_mod_exec, stats_exec},
+    {Py_mod_exec, install_exec},
+    {Py_mod_exec, command_exec},
 #ifdef Py_mod_multiple_interpreters
     {Py_mod_multiple_interpreters, Py_MOD_PER_INTERPRETER_GIL_SUPPORTED},
 #endif

@@ -32,6 +32,7 @@ typedef struct {
     PyTypeObject *dummy_thread_type;
     PyTypeObject *thread_handle_type;
     PyObject *namespace; /* the dict of the module that users see: hooks that they set are there */
+    PyObject *system;    /* the dict of sys */
     PyObject *stdlib;    /* the dict of the standard library's threading */
     PyObject *stdlib_main_thread;
     PyObject *stdlib_main_thread_type;
@@ -42,10 +43,13 @@ typedef struct {
     PyObject *limbo;
     PyObject *counter;
     PyObject *dangling_data;
+    PyObject *dangling_iterating; /* who iterates over it, or NULL */
     PyObject *dangling_remove;
+    PyObject *forget_dangling;
     PyObject *settrace;
     PyObject *setprofile;
     PyObject *original_excepthook;
+    PyObject *stdlib_excepthook;
     PyObject *excepthook_args_type;
     PyObject *start_function;
     PyObject *make_handle;
@@ -58,8 +62,10 @@ typedef struct {
     PyObject *str_excepthook;
     PyObject *str_is_alive;
     PyObject *str_name;
+    PyObject *str_private_name;
     PyObject *str_profile_hook;
     PyObject *str_run;
+    PyObject *str_stderr;
     PyObject *str_start_function;
     PyObject *str_trace_hook;
 } module_state;
@@ -89,6 +95,10 @@ PyObject *module_import_from(const char *module_name, const char *name);
 int unpack_arguments(const char *function, const char *const *names, PyObject *const *args, Py_ssize_t count,
                      PyObject *keywords, PyObject **values);
 
+/* The same for a function of one argument, which must be given. Returns it, borrowed, or NULL with TypeError. */
+PyObject *unpack_one(const char *function, const char *name, PyObject *const *args, Py_ssize_t count,
+                     PyObject *keywords);
+
 /* The same for a tuple and a dict, as tp_new and tp_init get them. */
 int unpack_tuple_and_dict(const char *function, const char *const *names, PyObject *args, PyObject *keywords,
                           PyObject **values);
@@ -116,10 +126,14 @@ int aio_coroutine_exec(PyObject *module);
 int aio_barrier_exec(PyObject *module);
 int aio_mixed_barrier_exec(PyObject *module);
 int shutdown_prepare_exec(PyObject *module);
+int handle_object_exec(PyObject *module);
 int thread_exec(PyObject *module);
 int registry_exec(PyObject *module);
 int hooks_exec(PyObject *module);
 int timer_exec(PyObject *module);
 int shutdown_exec(PyObject *module);
+int stats_exec(PyObject *module);
+int install_exec(PyObject *module);
+int command_exec(PyObject *module);
 
 #endif

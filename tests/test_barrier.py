@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections import Counter
+from collections.abc import Callable
 from types import ModuleType
 from typing import Any
 
 import pytest
 from behaviour import Outcome, assert_same_outcome, elsewhere, make_class, only_ours, plain
-from helpers import Crew, run_python, wait_until
+from helpers import PATIENCE, Crew, run_python, wait_until
 
 
 def wait_into(barrier: Any, results: list[Any], *args: Any) -> None:
@@ -681,3 +683,99 @@ def test_many_barriers_that_are_each_others_action_are_freed() -> None:
         print("freed")
         """
     ).check("freed")
+
+
+def with_state_of_its_own(module: ModuleType, parties: int, action: Callable[[], object] | None = None) -> Any:
+    """As multiprocessing.Barrier: never calls __init__, and keeps the state where others may share it."""
+
+    class StateElsewhere(module.Barrier):
+        def __init__(self) -> None:
+            self.shared = {"_state": 0, "_count": 0}
+            self._parties, self._action, self._timeout = parties, action, PATIENCE
+            self._cond = module.Condition()
+
+        _state = property(
+            lambda self: self.shared["_state"], lambda self, value: self.shared.__setitem__("_state", value)
+        )
+        _count = property(
+            lambda self: self.shared["_count"], lambda self, value: self.shared.__setitem__("_count", value)
+        )
+
+    return StateElsewhere()
+
+
+def test_a_subclass_keeps_the_state(module: ModuleType, crew: Crew) -> None:
+    acted = []
+    barrier = with_state_of_its_own(module, 3, lambda: acted.append(barrier.shared["_count"]))
+    indices = []
+    for _ in range(2):
+        crew.start(lambda: indices.append([barrier.wait() for _ in range(50)]))
+    indices.append([barrier.wait() for _ in range(50)])
+    crew.join()
+    assert acted == [3] * 50
+    assert all(sorted(round) == [0, 1, 2] for round in zip(*indices, strict=True))
+    assert (barrier.parties, barrier.n_waiting, barrier.broken, barrier.shared) == (
+        3,
+        0,
+        False,
+        {"_state": 0, "_count": 0},
+    )
+
+
+@pytest.mark.parametrize("ending", ["reset", "abort", "timeout", "action"])
+def test_a_subclass_keeps_the_state_of_a_broken_round(module: ModuleType, ending: str, crew: Crew) -> None:
+    def fail() -> None:
+        raise ZeroDivisionError
+
+    barrier = with_state_of_its_own(module, 2, fail)
+    seen = []
+
+    def wait() -> None:
+        with pytest.raises(threading.BrokenBarrierError):
+            barrier.wait()
+        seen.append("broken")
+
+    if ending == "timeout":
+        with pytest.raises(threading.BrokenBarrierError):
+            barrier.wait(0.01)
+    else:
+        crew.start(wait)
+        wait_until(lambda: barrier.n_waiting == 1)
+        if ending == "action":
+            with pytest.raises(ZeroDivisionError):
+                barrier.wait()
+        else:
+            getattr(barrier, ending)()
+        crew.join()
+        assert seen == ["broken"]
+    assert barrier.broken is (ending != "reset")
+    if barrier.broken:
+        with pytest.raises(threading.BrokenBarrierError):
+            barrier.wait()
+        barrier.reset()
+    assert (barrier.broken, barrier.n_waiting, barrier.shared) == (False, 0, {"_state": 0, "_count": 0})
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+def test_barrier_of_multiprocessing_where_threading_is_cthreading() -> None:
+    code = """
+        import cthreading, sys
+        sys.modules["threading"] = cthreading
+        import multiprocessing
+
+        def child(barrier, queue):
+            queue.put([barrier.wait(30) for _ in range(20)])
+
+        if __name__ == "__main__":
+            context = multiprocessing.get_context("fork")
+            barrier, queue = context.Barrier(3), context.Queue()
+            children = [context.Process(target=child, args=(barrier, queue)) for _ in range(2)]
+            for process in children:
+                process.start()
+            mine = [barrier.wait(30) for _ in range(20)]
+            indices = [mine, queue.get(timeout=30), queue.get(timeout=30)]
+            for process in children:
+                process.join(30)
+            print(all(sorted(round) == [0, 1, 2] for round in zip(*indices)), barrier.n_waiting, barrier.broken)
+    """
+    run_python(code).check("True 0 False")

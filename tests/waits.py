@@ -222,16 +222,17 @@ KINDS: dict[str, Callable[[ModuleType], Wait]] = {
 
 
 def _seems_blocked(thread: threading.Thread) -> bool:
-    frame = sys._current_frames().get(thread.ident)
-    while frame is not None and frame.f_code.co_name != "block":
-        frame = frame.f_back
-    if frame is None:
-        return False
     try:
         status = Path(f"/proc/self/task/{thread.native_id}/stat").read_bytes()
     except OSError:
-        return True
-    return status.rpartition(b") ")[2][:1] == b"S"
+        status = b") S"
+    # Before its frames: those of a thread that runs are not to be walked in a free-threaded interpreter.
+    if status.rpartition(b") ")[2][:1] != b"S":
+        return False
+    frame = sys._current_frames().get(thread.ident)
+    while frame is not None and frame.f_code.co_name != "block":
+        frame = frame.f_back
+    return frame is not None
 
 
 def wait_until_blocked(thread: threading.Thread) -> None:

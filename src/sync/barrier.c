@@ -20,6 +20,7 @@ typedef struct {
     OBJECT_HEAD
     PyObject *action;  /* NULL: none */
     PyObject *timeout; /* NULL: none */
+    PyObject *shared;  /* the condition of a subclass that keeps the state itself: see _shared_barrier.py. NULL: none */
     /* With one party, no action, and not broken, there is nothing to wait for: what wait returns then, 0. NULL: there is. */
     _Atomic(PyObject *) alone;
     int64_t parties;
@@ -59,7 +60,7 @@ lock(barrier_object *self)
 static void
 update_alone(barrier_object *self)
 {
-    bool alone = self->parties == 1 && self->action == NULL && self->state == STATE_FILLING;
+    bool alone = self->parties == 1 && self->action == NULL && self->shared == NULL && self->state == STATE_FILLING;
     if (alone != (self->alone != NULL)) {
         /* The int 0 always exists: no reference is its last, and it is never made. */
         PyObject *old = self->alone;
@@ -205,6 +206,7 @@ barrier_traverse(barrier_object *self, visitproc visit, void *arg)
     Py_VISIT(self->dict);
     Py_VISIT(self->action);
     Py_VISIT(self->timeout);
+    Py_VISIT(self->shared);
     return 0;
 }
 
@@ -214,6 +216,7 @@ barrier_clear(barrier_object *self)
     Py_CLEAR(self->dict);
     Py_CLEAR(self->action);
     Py_CLEAR(self->timeout);
+    Py_CLEAR(self->shared);
     Py_XDECREF(self->alone);
     self->alone = NULL;
     return 0;
@@ -247,6 +250,40 @@ barrier_call_action(PyObject *action)
     PyObject *result = wanted > 0 ? PyObject_CallNoArgs(action) : NULL;
     Py_XDECREF(result);
     return wanted < 0 || (wanted > 0 && result == NULL) ? -1 : 0;
+}
+
+static bool
+is_shared(barrier_object *self)
+{
+    lock(self);
+    bool shared = self->shared != NULL;
+    waitqueue_unlock(&self->queue);
+    return shared;
+}
+
+/* Has the function of that name in _shared_barrier.py do it. Returns what that returns. */
+static PyObject *
+call_shared(barrier_object *self, const char *name)
+{
+    PyObject *module = PyImport_ImportModule("cthreading._shared_barrier");
+    PyObject *result = module == NULL ? NULL : PyObject_CallMethod(module, name, "O", self);
+    Py_XDECREF(module);
+    return result;
+}
+
+static PyObject *
+wait_shared(barrier_object *self, PyObject *timeout)
+{
+    PyObject *error = module_state_of(Py_TYPE(self))->broken_barrier_error;
+    if (error == NULL) {
+        return module_is_cleared();
+    }
+    PyObject *module = PyImport_ImportModule("cthreading._shared_barrier");
+    PyObject *result =
+        module == NULL ? NULL
+                       : PyObject_CallMethod(module, "wait", "OOO", self, timeout == NULL ? Py_None : timeout, error);
+    Py_XDECREF(module);
+    return result;
 }
 
 /* The last one has arrived, and is not counted yet: runs the action and lets all go. The queue is locked, and unlocked
@@ -371,6 +408,10 @@ static Py_NO_INLINE PyObject *
 wait_slow(barrier_object *self, PyObject *timeout)
 {
     lock(self);
+    if (self->shared != NULL) {
+        waitqueue_unlock(&self->queue);
+        return wait_shared(self, timeout);
+    }
     while (self->in_action != 0) {
         if (wait_for_action(self) < 0) {
             return NULL;
@@ -439,6 +480,9 @@ PyDoc_STRVAR(reset_doc,
 static PyObject *
 barrier_reset(barrier_object *self, PyObject *Py_UNUSED(ignored))
 {
+    if (is_shared(self)) {
+        return call_shared(self, "reset");
+    }
     break_round(self, STATE_FILLING);
     return private_condition_notify((object_head *)self) < 0 ? NULL : Py_NewRef(Py_None);
 }
@@ -451,6 +495,9 @@ PyDoc_STRVAR(abort_doc,
 static PyObject *
 barrier_abort(barrier_object *self, PyObject *Py_UNUSED(ignored))
 {
+    if (is_shared(self)) {
+        return call_shared(self, "abort");
+    }
     break_round(self, STATE_BROKEN);
     return private_condition_notify((object_head *)self) < 0 ? NULL : Py_NewRef(Py_None);
 }
@@ -496,6 +543,12 @@ get_count(barrier_object *self, void *Py_UNUSED(closure))
     return PyLong_FromLongLong(count);
 }
 
+static PyObject *
+get_waiting(barrier_object *self, void *closure)
+{
+    return is_shared(self) ? call_shared(self, "n_waiting") : get_count(self, closure);
+}
+
 static int
 get_state_locked(barrier_object *self)
 {
@@ -514,7 +567,24 @@ get_state(barrier_object *self, void *Py_UNUSED(closure))
 static PyObject *
 get_broken(barrier_object *self, void *Py_UNUSED(closure))
 {
-    return PyBool_FromLong(get_state_locked(self) == STATE_BROKEN);
+    return is_shared(self) ? call_shared(self, "broken") : PyBool_FromLong(get_state_locked(self) == STATE_BROKEN);
+}
+
+static PyObject *
+get_condition(PyObject *object, void *closure)
+{
+    barrier_object *self = (barrier_object *)object;
+    lock(self);
+    PyObject *shared = Py_XNewRef(self->shared);
+    waitqueue_unlock(&self->queue);
+    return shared == NULL ? private_condition_get(object, closure) : shared;
+}
+
+static int
+set_condition(barrier_object *self, PyObject *value, void *Py_UNUSED(closure))
+{
+    set_object(self, &self->shared, value);
+    return 0;
 }
 
 PyObject *
@@ -555,14 +625,15 @@ static PyMemberDef barrier_members[] = {
 static PyGetSetDef barrier_getset[] = {
     OBJECT_GETSET,
     {"parties", (getter)get_parties, NULL, "How many threads it takes."},
-    {"n_waiting", (getter)get_count, NULL, "How many threads wait now."},
+    {"n_waiting", (getter)get_waiting, NULL, "How many threads wait now."},
     {"broken", (getter)get_broken, NULL, "Whether the barrier is broken."},
     {"_action", (getter)get_action, (setter)set_action, "Called when all have arrived, or None."},
     {"_timeout", (getter)get_timeout, (setter)set_timeout, "The default timeout in seconds, or None."},
     {"_parties", (getter)get_parties, (setter)set_parties, "How many threads it takes."},
     {"_count", (getter)get_count, NULL, "How many threads wait now."},
     {"_state", (getter)get_state, NULL, "0: filling, -2: broken."},
-    {"_cond", private_condition_get, NULL, "A condition that reset() and abort() notify, made when first read.",
+    {"_cond", get_condition, (setter)set_condition,
+     "A condition that reset() and abort() notify, made when first read; once set, it guards a subclass's own state.",
      PRIVATE_CONDITION(barrier_object, queue)},
     {NULL},
 };

@@ -307,6 +307,7 @@ notify_waiters(condition_object *self, int64_t count)
 {
     waitqueue_lock(&self->queue);
     waiter *w;
+    bool together = wait_is_for_gil();
     while (count-- > 0 && (w = waitqueue_first(&self->queue)) != NULL) {
         waitqueue_remove(&self->queue, w);
         if (!is_native(self)) {
@@ -314,10 +315,13 @@ notify_waiters(condition_object *self, int64_t count)
         }
         else if (w->away) {
             /* It finds out when it is back and parks again. */
-            parker_unpark(&w->parker);
+            waiter_wake(w);
         }
         else {
             permits_join(lock_permits(self), w);
+            if (together) {
+                waiter_wake(w);
+            }
         }
     }
     waitqueue_unlock(&self->queue);
@@ -699,9 +703,12 @@ condition_exit(condition_object *self, PyObject *const *args, Py_ssize_t count)
     return other_exit(self, args, count);
 }
 
-PyDoc_STRVAR(acquire_doc,
-             "acquire($self, /, blocking=True, timeout=-1)\n--\n\n"
-             "Acquire the lock: its own acquire method.");
+PyDoc_STRVAR(
+    acquire_doc,
+    "acquire($self, /, blocking=True, timeout=-1)\n--\n\n"
+    "Acquire the lock; as threading.Condition.acquire.\n\n"
+    "It is the lock's own acquire method, which gives the result and the errors. With blocking false, do not wait.\n"
+    "timeout is the longest wait in seconds; -1 means no limit.");
 
 static PyObject *
 condition_acquire(condition_object *self, PyObject *const *args, Py_ssize_t count, PyObject *keywords)
@@ -720,7 +727,7 @@ condition_acquire(condition_object *self, PyObject *const *args, Py_ssize_t coun
 
 PyDoc_STRVAR(release_doc,
              "release($self, /)\n--\n\n"
-             "Release the lock: its own release method.");
+             "Release the lock, by its own release method; as threading.Condition.release.");
 
 static PyObject *
 condition_release(condition_object *self, PyObject *Py_UNUSED(ignored))
@@ -730,7 +737,7 @@ condition_release(condition_object *self, PyObject *Py_UNUSED(ignored))
 
 PyDoc_STRVAR(locked_doc,
              "locked($self, /)\n--\n\n"
-             "Return whether the lock is locked: its own locked method.");
+             "Return whether the lock is locked, by its own locked method; as threading.Condition.locked.");
 
 static PyObject *
 condition_locked(condition_object *self, PyObject *Py_UNUSED(ignored))

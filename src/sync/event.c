@@ -150,7 +150,7 @@ wait_slow(event_object *self, int64_t deadline)
 
 PyDoc_STRVAR(is_set_doc,
              "is_set($self, /)\n--\n\n"
-             "Return whether the flag is set.");
+             "Return whether the flag is set; as threading.Event.is_set.");
 
 static PyObject *
 event_is_set(event_object *self, PyObject *Py_UNUSED(ignored))
@@ -184,7 +184,8 @@ event_set(event_object *self, PyObject *Py_UNUSED(ignored))
 
 PyDoc_STRVAR(clear_doc,
              "clear($self, /)\n--\n\n"
-             "Clear the flag: threads that call wait() from now on wait until it is set again.");
+             "Clear the flag; as threading.Event.clear.\n\n"
+             "Threads that call wait() from now on wait until it is set again.");
 
 static PyObject *
 event_clear(event_object *self, PyObject *Py_UNUSED(ignored))

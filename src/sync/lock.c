@@ -117,7 +117,7 @@ lock_exit(lock_object *self, PyObject *const *Py_UNUSED(args), Py_ssize_t Py_UNU
 
 PyDoc_STRVAR(locked_doc,
              "locked($self, /)\n--\n\n"
-             "Return whether the lock is locked.");
+             "Return whether the lock is locked; as threading.Lock.locked.");
 
 static PyObject *
 lock_locked(lock_object *self, PyObject *Py_UNUSED(ignored))
@@ -146,7 +146,7 @@ PyDoc_STRVAR(exit_doc,
 
 PyDoc_STRVAR(acquire_lock_doc,
              "acquire_lock($self, /, blocking=True, timeout=-1)\n--\n\n"
-             "The old name of acquire.");
+             "The old name of acquire. timeout is in seconds.");
 
 PyDoc_STRVAR(release_lock_doc,
              "release_lock($self, /)\n--\n\n"

@@ -10,7 +10,7 @@ wake_first(permits *self)
     for (int64_t count = permits_count(self); w != NULL && count > 0; count--) {
         if (w->state == WAITER_WAITING) {
             w->state = WAITER_WOKEN;
-            parker_unpark(&w->parker);
+            waiter_wake(w);
         }
         w = w->next == first ? NULL : w->next;
     }
@@ -73,6 +73,9 @@ take_if_possible(permits *self, waiter *w)
     if (permits_try_take(self)) {
         leave(self, w);
         return true;
+    }
+    if (w->state == WAITER_WOKEN && w->since == 0) {
+        w->since = park_now();
     }
     w->state = WAITER_WAITING;
     return false;
@@ -175,7 +178,7 @@ permits_take_always(permits *self, waiter *w, int64_t limit, permits_handlers ha
     bool taken = false;
     waitqueue_lock(&self->queue);
     if (w->state != WAITER_GRANTED && !waitqueue_has(&self->queue, w)) {
-        w->since = WAITER_SINCE_LATER;
+        w->since = park_now();
         taken = take_or_join(self, w, waitqueue_add);
     }
     else if (handlers != PERMITS_HANDLERS_DUE) {
@@ -201,14 +204,10 @@ permits_take_always(permits *self, waiter *w, int64_t limit, permits_handlers ha
 }
 
 static bool
-has_waited_long(waiter *w)
+is_kept_waiting(const waiter *w)
 {
-    int64_t now = park_now();
-    if (w->since == WAITER_SINCE_LATER) {
-        w->since = now;
-    }
     /* At the interpreter's end the waiter may be a thread that never runs again: it must try for itself. */
-    return now - w->since >= PERMITS_FAIR_AFTER && !Py_IsFinalizing();
+    return w->since != 0 && park_now() - w->since >= PERMITS_FAIR_AFTER && !Py_IsFinalizing();
 }
 
 bool
@@ -217,7 +216,7 @@ permits_give_slow(permits *self, int64_t count, int64_t limit)
     waitqueue_lock(&self->queue);
     bool given = permits_count(self) <= limit - count;
     waiter *first;
-    while (given && count > 0 && (first = waitqueue_first(&self->queue)) != NULL && has_waited_long(first)) {
+    while (given && count > 0 && (first = waitqueue_first(&self->queue)) != NULL && is_kept_waiting(first)) {
         waitqueue_remove(&self->queue, first);
         waiter_grant(first, 0);
         count--;
@@ -231,7 +230,7 @@ permits_give_slow(permits *self, int64_t count, int64_t limit)
 void
 permits_join(permits *self, waiter *w)
 {
-    w->since = WAITER_SINCE_LATER;
+    w->since = 0;
     waitqueue_lock(&self->queue);
     waitqueue_add(&self->queue, w);
     update(self);

@@ -133,7 +133,7 @@ rlock_exit(rlock_object *self, PyObject *const *Py_UNUSED(args), Py_ssize_t Py_U
 
 PyDoc_STRVAR(locked_doc,
              "locked($self, /)\n--\n\n"
-             "Return whether any thread owns the lock.");
+             "Return whether any thread owns the lock; as threading.RLock.locked.");
 
 static PyObject *
 rlock_locked(rlock_object *self, PyObject *Py_UNUSED(ignored))

@@ -434,7 +434,7 @@ semaphore_release(semaphore_object *self, PyObject *const *args, Py_ssize_t coun
 PyDoc_STRVAR(
     bounded_release_doc,
     "release($self, /, n=1)\n--\n\n"
-    "Add n to the value; as threading.BoundedSemaphore.release. Any thread may do so.\n\n"
+    "Add n to the value; as threading.Semaphore.release. Any thread may do so.\n\n"
     "Up to n of the threads that wait, if any, get to take one. Raise ValueError if n is less than one, or if the\n"
     "value would exceed the one at the start: it does not change then.");
 
@@ -482,7 +482,7 @@ bounded_release(bounded_object *self, PyObject *const *args, Py_ssize_t count, P
 
 PyDoc_STRVAR(enter_doc,
              "__enter__($self, /, blocking=True, timeout=None)\n--\n\n"
-             "Take one from the value: acquire().");
+             "Take one from the value: acquire(). timeout is in seconds.");
 
 PyDoc_STRVAR(exit_doc,
              "__exit__($self, exc_type, exc_value, exc_tb, /)\n--\n\n"

@@ -1,13 +1,31 @@
 /* Parking with the thread state detached, and the wait that keeps its place in the queue. See wait.h. */
 #include "wait.h"
 
-/* How often to look for a token before sleeping. Waking a thread that sleeps costs more; with the GIL, so does handing
- * the GIL over, and looking would only delay that. */
-#ifdef PARK_FREE_THREADED
-#define WAIT_LOOKS 40
-#else
-#define WAIT_LOOKS 0
-#endif
+#include "../park/spin.h"
+#include "../stats.h"
+
+/* Waiting longer for the GIL, nanoseconds, means that a thread holds it which calculates: that gives it away only when
+ * it has to, 5 milliseconds later as a rule. */
+#define GIL_WAIT_LONG 1000000
+/* What one wait counts at most. */
+#define GIL_WAIT_AT_MOST (5 * GIL_WAIT_LONG)
+
+/* The running mean of the nanoseconds that a thread waits for the GIL once it is awake. */
+static _Atomic int64_t gil_wait_mean;
+
+static void
+note_gil_wait(int64_t took)
+{
+    int64_t mean = atomic_load_explicit(&gil_wait_mean, memory_order_relaxed);
+    took = took < GIL_WAIT_AT_MOST ? took : GIL_WAIT_AT_MOST;
+    atomic_store_explicit(&gil_wait_mean, mean + (took - mean) / 8, memory_order_relaxed);
+}
+
+bool
+wait_is_for_gil(void)
+{
+    return atomic_load_explicit(&gil_wait_mean, memory_order_relaxed) > GIL_WAIT_LONG;
+}
 
 waiter *
 wait_begin(void)
@@ -25,18 +43,33 @@ wait_begin(void)
         return NULL;
     }
     w->thread = thread_ident();
+    stats_count(&stats.waits);
     return w;
 }
 
 park_result
 wait_park(waiter *w, int64_t deadline)
 {
+    spin attempt;
+    const void *place = atomic_load_explicit(&w->queue, memory_order_relaxed);
     PyThreadState *thread_state = PyEval_SaveThread();
-    for (int looks = 0; looks < WAIT_LOOKS && !parker_has_token(&w->parker); looks++) {
-        guard_yield();
-    }
+#ifndef PARK_FREE_THREADED
+    spin_let_go();
+#endif
+    int64_t asleep = stats_sleep();
+    spin_begin(&attempt, place, &w->parker, deadline);
     park_result result = parker_park(&w->parker, deadline);
+    stats_woken(asleep);
+#ifndef PARK_FREE_THREADED
+    if (result == PARK_UNPARKED) {
+        spin_until_let_go(&attempt, &w->waker);
+    }
+#endif
+    int64_t asked = park_now();
     PyEval_RestoreThread(thread_state);
+    int64_t now = park_now();
+    note_gil_wait(now - asked);
+    spin_end(&attempt, result, now);
     return result;
 }
 

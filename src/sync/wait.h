@@ -12,6 +12,10 @@ waiter *wait_begin(void);
 /* Parks the waiter with the thread state detached. No queue is locked. May not return, at the interpreter's end. */
 park_result wait_park(waiter *w, int64_t deadline);
 
+/* Whether threads that are awake have waited long for the GIL of late. Several that are to run one after the other had
+ * better be woken together then, and stand in line for it. */
+bool wait_is_for_gil(void);
+
 /* Waits to be granted, keeping the place in the queue while signal handlers run. Returns 1 when granted; 0 when the
  * deadline passed; -1 with the exception that a handler raised. After 0 and -1 the waiter is still in its queue, or has
  * been granted all the same: see wait_leave. */
