@@ -5,6 +5,7 @@ from __future__ import annotations
 import _thread
 import faulthandler
 import logging
+import shutil
 import sys
 import tempfile
 import threading
@@ -104,7 +105,7 @@ def test_all_names_of_threading_are_there() -> None:
 
 def test_nothing_but_exceptions_and_constants_is_borrowed() -> None:
     same = {name for name in threading.__all__ if getattr(cthreading, name) is getattr(threading, name)}
-    assert same <= {"BrokenBarrierError", "ThreadError", "ExceptHookArgs", "TIMEOUT_MAX", "excepthook"}
+    assert same <= {"BrokenBarrierError", "ThreadError", "ExceptHookArgs", "TIMEOUT_MAX"}
 
 
 def test_log_records_carry_the_threads_name() -> None:
@@ -305,3 +306,195 @@ def test_a_thread_pool_and_a_queue_of_the_standard_library_work_in_our_threads()
         thread.join()
         """
     ).check("15")
+
+
+AUDITED = """
+import sys
+import threading, cthreading
+
+module = {"threading": threading, "cthreading": cthreading}[sys.argv[1]]
+events = []
+refuse = False
+
+def hook(event, args):
+    if event.startswith("_thread.start"):
+        events.append((event, args[0].__self__ is thread, args[0].__name__, args[1], type(args[2]).__name__))
+        if refuse:
+            raise PermissionError("no threads here")
+
+sys.addaudithook(hook)
+thread = module.Thread(target=int, daemon=True)
+thread.start()
+thread.join()
+thread = module.Timer(0, int)
+thread.start()
+thread.join()
+refuse = True
+thread = module.Thread(target=int)
+try:
+    thread.start()
+except PermissionError as error:
+    print(error, thread.is_alive(), thread.ident, module.active_count(), repr(thread).split(",")[1])
+refuse = False
+thread.start()
+thread.join()
+print(events)
+"""
+
+
+@pytest.mark.skipif(sys.version_info < (3, 12), reason="from 3.12 on")
+def test_audit_hooks_see_and_may_refuse_the_start_of_our_threads() -> None:
+    theirs, ours = run_python(AUDITED, "threading"), run_python(AUDITED, "cthreading")
+    theirs.check()
+    assert "[('_thread.start_" in theirs.out
+    ours.check(theirs.out.strip())
+
+
+def test_py_spy_shows_our_threads_with_their_names() -> None:
+    spy = shutil.which("py-spy") or shutil.which("py-spy", path=str(Path(sys.executable).parent))
+    if spy is None:
+        pytest.skip("there is no py-spy")
+    outcome = run_python(
+        """
+        import os, subprocess, sys, _thread
+        import threading, cthreading
+
+        go = cthreading.Event()
+        inside = cthreading.Barrier(4)
+
+        def stand_still():
+            cthreading.current_thread()
+            inside.wait()
+            go.wait()
+
+        threads = [module.Thread(target=stand_still, name=module.__name__ + "'s") for module in (threading, cthreading)]
+        for thread in threads:
+            thread.start()
+        threads[1].name = "renamed"
+        _thread.start_new_thread(stand_still, ())
+        inside.wait()
+        spied = subprocess.run([sys.argv[1], "dump", "--pid", str(os.getpid())], capture_output=True, text=True)
+        go.set()
+        print(spied.stdout or spied.stderr)
+        """,
+        spy,
+    )
+    if "stand_still (" not in outcome.out:
+        pytest.skip(f"py-spy cannot look into this process: {outcome.out} {outcome.err}")
+    assert outcome.out.count("stand_still (") == 3, outcome
+    for name in ("MainThread", "threading's", "renamed", "Dummy-"):
+        assert f'"{name}' in outcome.out, outcome
+
+
+@pytest.mark.skipif(not hasattr(threading, "settrace_all_threads"), reason="from 3.12 on")
+@pytest.mark.parametrize("kind", ["trace", "profile"])
+def test_hooks_for_all_threads_set_through_threading_reach_our_running_threads(kind: str) -> None:
+    if getattr(threading, "get" + kind)() is not None:
+        pytest.skip("something traces the tests")
+    run_python(
+        """
+        import sys, threading, cthreading
+
+        def hook(*_):
+            pass
+
+        inside, go, seen = cthreading.Event(), cthreading.Event(), []
+
+        def look():
+            inside.set()
+            go.wait()
+            seen.append(getattr(sys, "get" + sys.argv[1])() is hook)
+
+        for module in (threading, cthreading):
+            for starter in (threading, cthreading):
+                inside, go = cthreading.Event(), cthreading.Event()
+                thread = starter.Thread(target=look)
+                thread.start()
+                inside.wait()
+                getattr(module, "set" + sys.argv[1] + "_all_threads")(hook)
+                go.set()
+                thread.join()
+                getattr(module, "set" + sys.argv[1] + "_all_threads")(None)
+        print(seen)
+        """,
+        kind,
+    ).check("[True, True, True, True]")
+
+
+def test_a_tracer_set_through_threading_sees_the_lines_of_our_threads() -> None:
+    """As coverage and debuggers do: line by line, with a function that returns itself."""
+    run_python(
+        """
+        import sys, threading, cthreading
+
+        lines = []
+
+        def tracer(frame, event, arg):
+            if event == "line" and frame.f_code.co_name == "work":
+                lines.append(frame.f_lineno - frame.f_code.co_firstlineno)
+            return tracer
+
+        def work():
+            first = 1
+            return first
+
+        class Derived(cthreading.Thread):
+            def run(self):
+                work()
+
+        threading.settrace(tracer)
+        for thread in (cthreading.Thread(target=work), Derived(), cthreading.Timer(0, work)):
+            thread.start()
+            thread.join()
+        print(lines)
+        """
+    ).check("[1, 2, 1, 2, 1, 2]")
+
+
+@pytest.mark.parametrize("name", ["__init__", "start", "run"])
+def test_code_that_patches_thread_works(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As agents do that hand a context over to new threads: the patch is in the class and calls the original."""
+    calls: list[str] = []
+    original = getattr(cthreading.Thread, name)
+
+    def patched(self: Any, *args: Any, **kwargs: Any) -> Any:
+        calls.append(type(self).__name__)
+        return original(self, *args, **kwargs)
+
+    class Derived(cthreading.Thread):
+        def __init__(self) -> None:
+            super().__init__(name="derived")
+
+        def run(self) -> None:
+            super().run()
+
+    monkeypatch.setattr(cthreading.Thread, name, patched)
+    seen: list[int] = []
+    run(cthreading.Thread(target=seen.append, args=(1,)))
+    run(Derived())
+    timer = cthreading.Timer(0, seen.append, [2])
+    run(timer)
+    assert seen == [1, 2]
+    # A Timer has a run of its own, which does not call that of Thread.
+    assert calls == (["Thread", "Derived"] if name == "run" else ["Thread", "Derived", "Timer"])
+    monkeypatch.undo()
+    run(cthreading.Thread())
+    assert len(calls) in (2, 3)
+
+
+def test_conditions_take_the_locks_of_both_and_foreign_ones() -> None:
+    """test_condition.py has them all: here that both sides can be in one wait."""
+    for lock in (cthreading.Lock(), cthreading.RLock(), threading.Lock(), threading.RLock()):
+        condition = cthreading.Condition(lock)
+        state: list[int] = []
+
+        def produce(condition: Any = condition, state: list[int] = state) -> None:
+            with condition:
+                state.append(1)
+                condition.notify()
+
+        with condition:
+            thread = cthreading.Thread(target=produce)
+            thread.start()
+            assert condition.wait_for(lambda state=state: state, PATIENCE)
+        thread.join(PATIENCE)

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import inspect
 import threading
+import warnings
 from types import ModuleType
 from typing import Any
 from unittest import mock
 
 import pytest
-from behaviour import PRIMITIVES, make, make_class, only_ours
+from behaviour import PRIMITIVES, Outcome, make, make_class, only_ours
+
+import cthreading
 
 METHODS = [
     (primitive, name)
@@ -138,3 +141,131 @@ def test_classes_say_where_they_are(module: ModuleType, primitive: str) -> None:
     cls = getattr(module, primitive)
     assert cls.__name__ == cls.__qualname__ == primitive
     assert cls.__module__ == "cthreading"
+
+
+THREADS = ["Thread", "Timer", "_MainThread", "_DummyThread"]
+
+FUNCTIONS = [
+    name
+    for name in (*threading.__all__, "activeCount", "currentThread", "__excepthook__")
+    if name != "excepthook" and callable(getattr(threading, name)) and not isinstance(getattr(threading, name), type)
+]
+
+CLASSES = [name for name in (*threading.__all__, *THREADS) if isinstance(getattr(threading, name), type)]
+
+CLASS_METHODS = [
+    (cls, name)
+    for cls in CLASSES
+    for name in dir(getattr(threading, cls))
+    if not name.startswith("_") and callable(getattr(getattr(threading, cls), name))
+]
+
+NOT_THE_SAME = {
+    "RLock": "there, it takes arguments only to warn of them or to refuse them",
+}
+
+
+def parameters(function: Any, is_method: bool = False) -> list[tuple[str, Any, Any]] | None:
+    """Names, kinds and defaults; the annotations, which only the standard library's new iterators had, are left out.
+
+    The self of a method comes without its kind: in C it can be given by position only.
+    """
+    signature = signature_of(function)
+    if signature is None:
+        return None
+    shape = [(parameter.name, parameter.kind, parameter.default) for parameter in signature.parameters.values()]
+    if is_method:
+        assert shape[0][0] == "self"
+        del shape[0]
+    return shape
+
+
+@pytest.mark.parametrize("name", [*FUNCTIONS, *CLASSES])
+def test_public_names_take_what_the_standard_librarys_take(name: str) -> None:
+    if name in NOT_THE_SAME:
+        pytest.skip(NOT_THE_SAME[name])
+    expected = parameters(getattr(threading, name))
+    if expected is None:
+        pytest.skip("the standard library's shows no signature")
+    assert parameters(getattr(cthreading, name)) == expected
+
+
+@pytest.mark.parametrize(("cls", "name"), CLASS_METHODS)
+def test_methods_in_the_class_take_what_the_standard_librarys_take(cls: str, name: str) -> None:
+    expected = parameters(getattr(getattr(threading, cls), name), True)
+    if expected is None:
+        pytest.skip("the standard library's shows no signature")
+    ours = getattr(getattr(cthreading, cls), name)
+    assert parameters(ours, True) == expected
+    theirs = inspect.getfullargspec(getattr(getattr(threading, cls), name))
+    spec = inspect.getfullargspec(ours)
+    assert (spec.args, spec.varargs, spec.varkw) == (theirs.args, theirs.varargs, theirs.varkw)
+    assert (spec.defaults, spec.kwonlyargs) == (theirs.defaults, theirs.kwonlyargs)
+
+
+@only_ours
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_functions_have_signatures_and_docstrings(module: ModuleType, name: str) -> None:
+    assert signature_of(getattr(module, name)) is not None
+    assert getattr(module, name).__doc__
+    assert "--\n\n" not in getattr(module, name).__doc__
+
+
+def accepts(module: ModuleType, call: Any) -> Any:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return Outcome(call, module)
+
+
+BY_NAME: dict[str, Any] = {
+    "settrace": lambda module: module.settrace(func=module.gettrace()),
+    "setprofile": lambda module: module.setprofile(func=module.getprofile()),
+    "settrace without": lambda module: module.settrace(),
+    "settrace twice": lambda module: module.settrace(None, func=None),
+    "settrace wrong": lambda module: module.settrace(function=None),
+    "setprofile wrong": lambda module: module.setprofile(function=None),
+    "setDaemon": lambda module: module.Thread().setDaemon(daemonic=True),
+    "setDaemon without": lambda module: module.Thread().setDaemon(),
+    "setDaemon wrong": lambda module: module.Thread().setDaemon(daemon=True),
+    "setName": lambda module: module.Thread().setName(name="fetch"),
+    "setName without": lambda module: module.Thread().setName(),
+    "join": lambda module: module.Thread().join(timeout=1),
+    "join wrong": lambda module: module.Thread().join(time=1),
+    "stack_size": lambda module: module.stack_size(size=0),
+    "Thread": lambda module: module.Thread(group=None, target=None, name="a", args=(), kwargs=None, daemon=True).name,
+    "Thread wrong": lambda module: module.Thread(function=None),
+    "Timer": lambda module: module.Timer(interval=1, function=None, args=None, kwargs=None).interval,
+    "Timer without": lambda module: module.Timer(),
+    "Timer without function": lambda module: module.Timer(1),
+    "Timer too many": lambda module: module.Timer(1, None, None, None, None),
+    "wait_for": lambda module: with_condition(module).wait_for(predicate=lambda: 3, timeout=1),
+    "current_thread": lambda module: module.current_thread(1),
+    "start": lambda module: module.Thread().start(1),
+}
+
+
+def with_condition(module: ModuleType) -> Any:
+    condition = module.Condition()
+    condition.acquire()
+    return condition
+
+
+@pytest.mark.parametrize("what", BY_NAME)
+def test_arguments_are_taken_by_name_and_wrong_ones_refused(what: str) -> None:
+    expected, outcome = accepts(threading, BY_NAME[what]), accepts(cthreading, BY_NAME[what])
+    assert (outcome.kind, outcome.type) == (expected.kind, expected.type)
+    if expected.kind == "returned":
+        assert outcome.text == expected.text
+
+
+@pytest.mark.skipif(not hasattr(threading, "settrace_all_threads"), reason="from 3.12 on")
+@pytest.mark.parametrize("name", ["settrace_all_threads", "setprofile_all_threads"])
+def test_the_hooks_of_all_threads_are_set_by_name(module: ModuleType, name: str) -> None:
+    getter = getattr(module, name.replace("set", "get").removesuffix("_all_threads"))
+    before = getter()
+    if before is not None:
+        pytest.skip("something traces the tests")
+    getattr(module, name)(func=None)
+    assert getter() is None
+    with pytest.raises(TypeError):
+        getattr(module, name)()

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import copy
 import gc
-import inspect
 import os
+import pickle
 import signal
 import sys
 import threading
 import time
 import warnings
 import weakref
-from types import ModuleType
+from types import MappingProxyType, ModuleType
 from typing import Any
 
 import pytest
@@ -133,17 +134,6 @@ def test_wrong_arguments(module: ModuleType, arguments: tuple[Any, Any]) -> None
     args, kwargs = arguments
     with pytest.raises(TypeError):
         module.Thread(*args, **kwargs)
-
-
-def test_signature_is_that_of_the_standard_library() -> None:
-    theirs = inspect.signature(threading.Thread)
-    ours = inspect.signature(cthreading.Thread)
-    assert list(ours.parameters) == list(theirs.parameters)
-    assert [p.kind for p in ours.parameters.values()] == [p.kind for p in theirs.parameters.values()]
-    for method in ("start", "run", "join", "is_alive"):
-        assert list(inspect.signature(getattr(cthreading.Thread, method)).parameters) == list(
-            inspect.signature(getattr(threading.Thread, method)).parameters
-        )
 
 
 def test_starting_twice(module: ModuleType) -> None:
@@ -341,6 +331,128 @@ def test_not_calling_init(module: ModuleType) -> None:
         thread.is_alive()
 
 
+def test_init_again_makes_a_thread_that_can_be_started_again(module: ModuleType) -> None:
+    count = 0
+
+    class Again(module.Thread):
+        def run(self) -> None:
+            nonlocal count
+            count += 1
+
+    thread = Again(name="first")
+    for _ in range(3):
+        thread.start()
+        thread.join(PATIENCE)
+        assert not thread.is_alive()
+        module.Thread.__init__(thread, name="again")
+        assert (thread.name, thread.ident, repr(thread)) == ("again", None, "<Again(again, initial)>")
+        with pytest.raises(RuntimeError, match="cannot join thread before it is started"):
+            thread.join()
+        thread.daemon = True
+    assert count == 3
+
+
+def test_init_again_while_the_thread_runs_leaves_nothing_in_the_registry(module: ModuleType) -> None:
+    inside, go = threading.Event(), threading.Event()
+
+    def work() -> None:
+        inside.set()
+        go.wait(PATIENCE)
+
+    before = module.active_count()
+    thread = module.Thread(target=work)
+    thread.start()
+    assert inside.wait(PATIENCE)
+    thread.__init__(target=int)
+    go.set()
+    wait_until(lambda: module.active_count() == before)
+    thread.__init__(target=int)  # the end of the run has taken the target
+    thread.start()
+    thread.join(PATIENCE)
+    assert module.active_count() == before
+
+
+def describe(*_: object) -> None:
+    """A target with a module and a qualified name."""
+
+
+WRONG = {
+    "args": {"args": 3},
+    "no args": {"args": None},
+    "kwargs": {"kwargs": [3]},
+    "keys": {"kwargs": {3: 4}},
+    "unknown keyword": {"kwargs": {"x": 4}},
+    "both": {"args": 3, "kwargs": [3]},
+    "mapping": {"args": "ab", "kwargs": MappingProxyType({})},
+}
+
+
+@pytest.mark.parametrize("target", [describe, print, 3, "text"], ids=str)
+@pytest.mark.parametrize("wrong", WRONG)
+def test_arguments_that_cannot_be_passed_are_reported_alike(target: Any, wrong: str, monkeypatch: Any) -> None:
+    outcomes: list[Any] = []
+    monkeypatch.setattr(threading, "excepthook", lambda args: outcomes.append((args.exc_type, str(args.exc_value))))
+    for module in (threading, cthreading):
+        threads = [module.Thread(target=target, **WRONG[wrong]), module.Timer(0, target, **WRONG[wrong])]
+        for thread in threads:
+            thread.start()
+            thread.join(PATIENCE)
+            outcomes.append(hasattr(thread, "_target"))
+    half = len(outcomes) // 2
+    assert outcomes[:half] == outcomes[half:]
+
+
+@pytest.mark.parametrize("name", ["Thread", "Timer"])
+def test_an_instance_can_be_made_by_object_new_and_initialized_later(module: ModuleType, name: str) -> None:
+    class Derived(getattr(module, name)):  # type: ignore[misc]
+        pass
+
+    it = object.__new__(Derived)  # as tests do that want an instance without its __init__
+    assert type(it) is Derived
+    it.attribute = 1
+    it.__init__(*((0, list) if name == "Timer" else ()))
+    assert it.attribute == 1
+    it.start()
+    it.join(PATIENCE)
+    assert not it.is_alive()
+
+
+def test_threads_cannot_be_pickled(module: ModuleType) -> None:
+    thread = module.Thread()
+    for protocol in range(pickle.HIGHEST_PROTOCOL + 1):
+        with pytest.raises((TypeError, pickle.PicklingError)):
+            pickle.dumps(thread, protocol)
+
+
+def test_set_native_id_takes_that_of_the_calling_thread(module: ModuleType) -> None:
+    thread = module.Thread()
+    assert thread._native_id is None
+    thread._set_native_id()
+    assert thread._native_id == module.get_native_id()
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+def test_processes_of_multiprocessing_where_threading_is_cthreading() -> None:
+    code = """
+        import cthreading, sys
+        sys.modules["threading"] = cthreading
+        import multiprocessing, os, threading
+
+        def child(queue):
+            main = threading.main_thread()
+            queue.put((threading is cthreading, main is threading.current_thread(), main.native_id == os.getpid()))
+
+        if __name__ == "__main__":
+            context = multiprocessing.get_context("fork")
+            queue = context.Queue()
+            process = context.Process(target=child, args=(queue,))
+            process.start()
+            process.join(30)
+            print(process.exitcode, queue.get(timeout=30) if process.exitcode == 0 else None)
+    """
+    run_python(code).check("0 (True, True, True)")
+
+
 def test_what_subclasses_read(module: ModuleType) -> None:
     thread = module.Thread(target=named, args=(1,), kwargs={"a": 2}, name="n", daemon=True)
     assert (thread._target, thread._args, thread._kwargs) == (named, (1,), {"a": 2})
@@ -381,6 +493,60 @@ def test_a_thread_that_is_not_joined_goes(module: ModuleType) -> None:
     reference = weakref.ref(thread)
     del thread
     wait_until(lambda: gc.collect() is not None and reference() is None)
+
+
+@pytest.mark.parametrize("make", [lambda module: module.Thread(), lambda module: module.Timer(1, int)])
+def test_threads_cannot_be_pickled_nor_copied_deeply(module: ModuleType, make: Any) -> None:
+    thread = make(module)
+    for call in (copy.deepcopy, pickle.dumps):
+        with pytest.raises(TypeError, match="cannot pickle '"):
+            call(thread)
+    for protocol in range(pickle.HIGHEST_PROTOCOL + 1):
+        with pytest.raises((TypeError, pickle.PicklingError)):
+            pickle.dumps(thread, protocol)
+
+
+def test_a_thread_is_not_copied_at_all() -> None:
+    """The standard library's copy shares the Event and the handle of the original: neither can be started well."""
+    with pytest.raises(TypeError, match=r"^cannot pickle '(cthreading\.)?Thread' object$"):
+        copy.copy(cthreading.Thread())
+
+
+class Job(threading.Thread):
+    """Goes through pickle without what belongs to the running thread."""
+
+    module: ModuleType = threading
+
+    def __init__(self, number: int) -> None:
+        self.module.Thread.__init__(self, name=f"job {number}")
+        self.number = number
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"number": self.number}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__init__(state["number"])
+
+    def run(self) -> None:
+        self.number += 1
+
+
+class OurJob(cthreading.Thread):
+    module = cthreading
+    __init__, __getstate__, __setstate__, run = Job.__init__, Job.__getstate__, Job.__setstate__, Job.run
+
+
+@pytest.mark.parametrize("cls", [Job, OurJob])
+@pytest.mark.parametrize(
+    "duplicate",
+    [copy.copy, copy.deepcopy, *(lambda job, n=n: pickle.loads(pickle.dumps(job, n)) for n in range(5))],
+)
+def test_a_derived_class_may_say_how_it_is_pickled(cls: Any, duplicate: Any) -> None:
+    job = duplicate(cls(3))
+    assert (type(job), job.number, job.name) == (cls, 3, "job 3")
+    job.start()
+    job.join(PATIENCE)
+    assert job.number == 4
 
 
 def test_daemon_is_inherited_and_can_be_set_before_the_start(module: ModuleType) -> None:
@@ -646,3 +812,40 @@ def test_patched_thread_attributes_do_not_outlive_the_thread() -> None:
     cthreading.Thread(target=work).start()
     wait_until(lambda: seen)
     wait_until(lambda: seen[0]() is None)
+
+
+class Text(str):
+    __slots__ = ()
+
+    def __str__(self) -> str:
+        return "other"
+
+
+@pytest.mark.parametrize("label", ["fetch", "h\u00f6len", "\u6570", "", Text("text"), 3, None, "a\0b", "x" * 3000])
+@pytest.mark.parametrize("number", [0, 9, 10, 12345, 2**31, 2**63, 2**70, -4])
+def test_a_name_is_put_together_as_by_the_standard_library(label: Any, number: Any, monkeypatch: Any) -> None:
+    class Target:
+        __name__ = label
+
+        def __call__(self) -> None:
+            pass
+
+    names = []
+    for module in (threading, cthreading):
+        monkeypatch.setattr(module, "_counter", lambda: number)
+        names.append((module.Thread(target=Target()).name, module.Thread().name))
+    assert names[0] == names[1]
+
+
+def test_a_thread_that_goes_while_somebody_looks_through_dangling_disturbs_nobody() -> None:
+    threads = [cthreading.Thread() for _ in range(10)]
+    before = len(cthreading._dangling)
+    seen = 0
+    for thread in cthreading._dangling:
+        seen += 1
+        del thread
+        threads.clear()
+    gc.collect()
+    assert 1 <= seen <= before
+    assert len(cthreading._dangling) == before - 10
+    assert not [thread for thread in cthreading._dangling if thread.ident is None]

@@ -452,41 +452,6 @@ print("end")
     ).check("waited waited waited end")
 
 
-def test_ten_thousand_threads_one_after_the_other() -> None:
-    count = 0
-
-    def work() -> None:
-        nonlocal count
-        count += 1
-
-    before = cthreading.active_count()
-    for _ in range(10_000):
-        thread = cthreading.Thread(target=work)
-        thread.start()
-        thread.join()
-    assert count == 10_000
-    assert cthreading.active_count() == before
-
-
-def test_two_thousand_threads_at_once() -> None:
-    go = cthreading.Event()
-    size = cthreading.stack_size(256 << 10)
-    try:
-        threads = [cthreading.Thread(target=go.wait) for _ in range(2_000)]
-        for thread in threads:
-            thread.start()
-    except RuntimeError:
-        threads = [thread for thread in threads if thread.ident]
-        if len(threads) < 2_000:
-            pytest.skip(f"the system allows no more than {len(threads)} threads")
-    finally:
-        cthreading.stack_size(size)
-        go.set()
-    assert len({thread.native_id for thread in threads}) == len(threads)
-    join_all(threads, 120)
-    assert cthreading.active_count() < 100
-
-
 @pytest.mark.skipif(not os.path.isdir("/proc/self/task"), reason="reads /proc")
 def test_threads_leave_no_memory_behind() -> None:
     outcome = run_python(

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <time.h>
 
+#include "../stats.h"
 #include "../sync/wait.h"
 
 /* What the starter tells the new thread. */
@@ -226,6 +227,7 @@ handle_create(thread_handle *self, void (*body)(void *), void *argument)
     }
     self->ident = (unsigned long)self->thread;
     atomic_store(&self->reaped, false);
+    stats_count(&stats.threads);
     return 0;
 }
 

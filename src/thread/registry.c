@@ -125,13 +125,14 @@ dummy_thread_init(PyObject *self, PyObject *args, PyObject *keywords)
     if (refuse_arguments(self, args, keywords) < 0) {
         return -1;
     }
-    PyObject *name = thread_make_name(state, "Dummy-%S", NULL);
+    PyObject *name = thread_make_name(state, "Dummy-", NULL);
     if (name == NULL) {
         return -1;
     }
     int status = thread_setup((thread_object *)self, NULL, name, NULL, NULL, state->daemon_allowed, NULL);
     Py_DECREF(name);
     if (status < 0 || thread_adopt((thread_object *)self, PyThread_get_thread_ident(), calling_native_id()) < 0 ||
+        thread_show_name((thread_object *)self) < 0 ||
         PyDict_SetItem(state->active, ((thread_object *)self)->ident, self) < 0) {
         return -1;
     }
@@ -248,7 +249,7 @@ registry_find(module_state *state, PyObject *ident)
 PyObject *
 registry_current(module_state *state)
 {
-    PyObject *ident = PyLong_FromUnsignedLong(PyThread_get_thread_ident());
+    PyObject *ident = PyLong_FromUnsignedLong(thread_ident());
     if (ident == NULL) {
         return NULL;
     }
@@ -301,7 +302,8 @@ current_thread(PyObject *module, PyObject *Py_UNUSED(ignored))
 
 PyDoc_STRVAR(main_thread_doc,
              "main_thread($module, /)\n--\n\n"
-             "Return the main thread's Thread: as a rule, of the thread that the interpreter was started in.");
+             "Return the main thread's Thread; as threading.main_thread.\n\n"
+             "As a rule that is the thread that the interpreter was started in.");
 
 static PyObject *
 main_thread(PyObject *module, PyObject *Py_UNUSED(ignored))
@@ -340,7 +342,7 @@ enumerate_threads(PyObject *module, PyObject *Py_UNUSED(ignored))
 
 PyDoc_STRVAR(active_count_doc,
              "active_count($module, /)\n--\n\n"
-             "Return how many Threads are alive: the length of the list that enumerate() returns.");
+             "Return how many Threads are alive; as threading.active_count. enumerate() returns a list of as many.");
 
 static PyObject *
 active_count(PyObject *module, PyObject *Py_UNUSED(ignored))
@@ -367,21 +369,21 @@ deprecated_active_count(PyObject *module, PyObject *ignored)
     return active_count(module, ignored);
 }
 
-PyDoc_STRVAR(
-    get_ident_doc,
-    "get_ident($module, /)\n--\n\n"
-    "Return the calling thread's identifier, a nonzero integer that may be used again once the thread has ended.");
+PyDoc_STRVAR(get_ident_doc,
+             "get_ident($module, /)\n--\n\n"
+             "Return the calling thread's identifier; as threading.get_ident.\n\n"
+             "It is a nonzero integer, which may be used again once the thread has ended.");
 
 static PyObject *
 get_ident(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
 {
-    return PyLong_FromUnsignedLong(PyThread_get_thread_ident());
+    return PyLong_FromUnsignedLong(thread_ident());
 }
 
 #ifdef PY_HAVE_THREAD_NATIVE_ID
 PyDoc_STRVAR(get_native_id_doc,
              "get_native_id($module, /)\n--\n\n"
-             "Return the operating system's id of the calling thread.");
+             "Return the operating system's id of the calling thread; as threading.get_native_id.");
 
 static PyObject *
 get_native_id(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
@@ -392,10 +394,10 @@ get_native_id(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
 
 PyDoc_STRVAR(
     stack_size_doc,
-    "stack_size([size])\n\n"
-    "Return the stack size, in bytes, of the threads to be started; 0 is the system's default.\n\n"
-    "With size, set it. Raise ValueError if size is negative or not one that the system takes, RuntimeError if\n"
-    "the system has no such setting.");
+    "stack_size($module, size=0, /)\n--\n\n"
+    "Return the stack size of the threads to be started; as threading.stack_size.\n\n"
+    "It is in bytes; 0 is the system's default. With size, set it, and return what it was before. Raise ValueError\n"
+    "if size is negative or not one that the system takes, RuntimeError if the system has no such setting.");
 
 static PyObject *
 stack_size(PyObject *Py_UNUSED(module), PyObject *const *args, Py_ssize_t count)
@@ -457,6 +459,23 @@ from_stdlib(module_state *state, const char *name)
     return Py_XNewRef(found);
 }
 
+/* Called when a Thread is gone, in the place of the WeakSet's own function, which would be Python code to run for each.
+ * Up to 3.13 that one puts off what comes while somebody iterates over the set. */
+static PyObject *
+forget_dangling(PyObject *module, PyObject *reference)
+{
+    module_state *state = module_get_state(module);
+    if (state->dangling_iterating != NULL && PySet_GET_SIZE(state->dangling_iterating) != 0) {
+        return PyObject_CallOneArg(state->dangling_remove, reference);
+    }
+    if (state->dangling_data != NULL && PySet_Discard(state->dangling_data, reference) < 0) {
+        return NULL;
+    }
+    Py_RETURN_NONE;
+}
+
+static PyMethodDef forget_dangling_definition = {"_forget_dangling", forget_dangling, METH_O, NULL};
+
 /* The WeakSet of all Threads, for those who look for leaks, and what adding to it takes. */
 static int
 make_dangling(module_state *state, PyObject *module)
@@ -464,14 +483,18 @@ make_dangling(module_state *state, PyObject *module)
     PyObject *type = module_import_from("_weakrefset", "WeakSet");
     PyObject *dangling = type == NULL ? NULL : PyObject_CallNoArgs(type);
     Py_XDECREF(type);
-    if (dangling == NULL) {
+    if (dangling == NULL || PyModule_AddObjectRef(module, "_dangling", dangling) < 0) {
+        Py_XDECREF(dangling);
         return -1;
     }
     state->dangling_data = PyObject_GetAttrString(dangling, "data");
+#if PY_VERSION_HEX < 0x030E0000
     state->dangling_remove = PyObject_GetAttrString(dangling, "_remove");
-    int status = PyModule_AddObjectRef(module, "_dangling", dangling);
+    state->dangling_iterating = PyObject_GetAttrString(dangling, "_iterating");
+#endif
+    state->forget_dangling = PyCFunction_New(&forget_dangling_definition, module);
     Py_DECREF(dangling);
-    return state->dangling_data == NULL || state->dangling_remove == NULL ? -1 : status;
+    return PyErr_Occurred() ? -1 : 0;
 }
 
 static int

@@ -6,6 +6,7 @@
 #include "thread.h"
 
 #include "../sync/timeout.h"
+#include "handle_object.h"
 #include "hooks.h"
 #include "registry.h"
 #include "shutdown.h"
@@ -27,123 +28,6 @@
 #else
 #define START_FUNCTION "_start_new_thread"
 #endif
-
-/* The handle as an object. */
-
-typedef struct {
-    PyObject_HEAD
-    thread_handle *handle;
-} handle_object;
-
-static PyObject *
-handle_object_new(module_state *state, thread_handle *handle)
-{
-    handle_object *self = (handle_object *)state->thread_handle_type->tp_alloc(state->thread_handle_type, 0);
-    if (self != NULL) {
-        self->handle = handle_take(handle);
-    }
-    return (PyObject *)self;
-}
-
-static void
-handle_object_dealloc(PyObject *self)
-{
-    PyTypeObject *type = Py_TYPE(self);
-    thread_handle *handle = ((handle_object *)self)->handle;
-    if (handle != NULL) {
-        handle_drop(handle);
-    }
-    type->tp_free(self);
-    Py_DECREF(type);
-}
-
-static PyObject *
-handle_object_repr(PyObject *self)
-{
-    return PyUnicode_FromFormat("<%s object: ident=%lu>", Py_TYPE(self)->tp_name,
-                                ((handle_object *)self)->handle->ident);
-}
-
-static PyObject *
-handle_object_is_done(PyObject *self, PyObject *Py_UNUSED(ignored))
-{
-    return PyBool_FromLong(handle_is_done(((handle_object *)self)->handle));
-}
-
-static PyObject *
-handle_object_set_done(PyObject *self, PyObject *Py_UNUSED(ignored))
-{
-    handle_finish(((handle_object *)self)->handle);
-    Py_RETURN_NONE;
-}
-
-static PyObject *
-handle_object_join(PyObject *self, PyObject *const *args, Py_ssize_t count)
-{
-    int64_t wait = wait_from_total_timeout(count == 0 ? Py_None : args[0]);
-    if (wait < 0 || handle_join(((handle_object *)self)->handle, deadline_after(wait)) < 0) {
-        return NULL;
-    }
-    Py_RETURN_NONE;
-}
-
-static PyObject *
-handle_object_acquire(PyObject *self, PyObject *const *args, Py_ssize_t count, PyObject *keywords)
-{
-    int64_t wait = wait_from_acquire_arguments(args, count, keywords);
-    if (wait < 0) {
-        return NULL;
-    }
-    int done = handle_join(((handle_object *)self)->handle, deadline_after(wait));
-    return done < 0 ? NULL : PyBool_FromLong(done);
-}
-
-static PyObject *
-handle_object_locked(PyObject *self, PyObject *Py_UNUSED(ignored))
-{
-    return PyBool_FromLong(!handle_is_done(((handle_object *)self)->handle));
-}
-
-static PyObject *
-handle_object_get_ident(PyObject *self, void *Py_UNUSED(closure))
-{
-    return PyLong_FromUnsignedLong(((handle_object *)self)->handle->ident);
-}
-
-static PyMethodDef handle_object_methods[] = {
-    {"is_done", handle_object_is_done, METH_NOARGS,
-     PyDoc_STR("is_done($self, /)\n--\n\nReturn whether the thread has ended.")},
-    {"_set_done", handle_object_set_done, METH_NOARGS,
-     PyDoc_STR("_set_done($self, /)\n--\n\nMark the thread as ended.")},
-    {"join", (PyCFunction)(void (*)(void))handle_object_join, METH_FASTCALL,
-     PyDoc_STR("join($self, timeout=None, /)\n--\n\nWait until the thread has ended, at most timeout seconds.")},
-    {"acquire", (PyCFunction)(void (*)(void))handle_object_acquire, METH_FASTCALL | METH_KEYWORDS,
-     PyDoc_STR(
-         "acquire($self, /, blocking=True, timeout=-1)\n--\n\nWait until the thread has ended; return whether it has.")},
-    {"release", handle_object_set_done, METH_NOARGS, PyDoc_STR("release($self, /)\n--\n\nMark the thread as ended.")},
-    {"locked", handle_object_locked, METH_NOARGS,
-     PyDoc_STR("locked($self, /)\n--\n\nReturn whether the thread is alive.")},
-    {NULL},
-};
-
-static PyGetSetDef handle_object_getset[] = {
-    {"ident", handle_object_get_ident, NULL, PyDoc_STR("The thread's identifier."), NULL},
-    {NULL},
-};
-
-PyDoc_STRVAR(handle_object_doc, "The life of one thread. As a lock, it is locked while the thread is alive.");
-
-static PyType_Slot handle_object_slots[] = {
-    {Py_tp_doc, (void *)handle_object_doc}, {Py_tp_dealloc, handle_object_dealloc}, {Py_tp_repr, handle_object_repr},
-    {Py_tp_methods, handle_object_methods}, {Py_tp_getset, handle_object_getset},   {0, NULL},
-};
-
-static PyType_Spec handle_object_spec = {
-    .name = "cthreading._ThreadHandle",
-    .basicsize = sizeof(handle_object),
-    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_DISALLOW_INSTANTIATION,
-    .slots = handle_object_slots,
-};
 
 /* Making a Thread. */
 
@@ -171,8 +55,59 @@ thread_get_handle(thread_object *self)
     return handle;
 }
 
+static char *
+write_text(char *place, const char *text, size_t length)
+{
+    memcpy(place, text, length);
+    return place + length;
+}
+
+/* As PyUnicode_FromFormat("%s%S (%S)", ...), which takes longer than all else that makes a Thread. Returns NULL without
+ * an exception where it takes more than this. */
+static PyObject *
+put_together_ascii(const char *prefix, PyObject *number, PyObject *target_name)
+{
+    int overflow;
+    long value = PyLong_CheckExact(number) ? PyLong_AsLongAndOverflow(number, &overflow) : -1;
+    if (value < 0 || (target_name != NULL && !(PyUnicode_CheckExact(target_name) && PyUnicode_IS_ASCII(target_name)))) {
+        return NULL;
+    }
+    char digits[3 * sizeof(value)];
+    char *end = digits + sizeof(digits), *first = end;
+    do {
+        *--first = (char)('0' + value % 10);
+    } while ((value /= 10) != 0);
+    size_t prefix_length = strlen(prefix);
+    Py_ssize_t length = (Py_ssize_t)prefix_length + (end - first);
+    length += target_name == NULL ? 0 : PyUnicode_GET_LENGTH(target_name) + 3;
+    PyObject *name = PyUnicode_New(length, 127);
+    if (name == NULL) {
+        PyErr_Clear();
+        return NULL;
+    }
+    char *place = write_text((char *)PyUnicode_1BYTE_DATA(name), prefix, prefix_length);
+    place = write_text(place, first, (size_t)(end - first));
+    if (target_name != NULL) {
+        place = write_text(place, " (", 2);
+        place = write_text(place, (const char *)PyUnicode_1BYTE_DATA(target_name), PyUnicode_GET_LENGTH(target_name));
+        *place = ')';
+    }
+    return name;
+}
+
+static PyObject *
+put_together(const char *prefix, PyObject *number, PyObject *target_name)
+{
+    PyObject *name = put_together_ascii(prefix, number, target_name);
+    if (name != NULL) {
+        return name;
+    }
+    return target_name == NULL ? PyUnicode_FromFormat("%s%S", prefix, number)
+                               : PyUnicode_FromFormat("%s%S (%S)", prefix, number, target_name);
+}
+
 PyObject *
-thread_make_name(module_state *state, const char *pattern, PyObject *target)
+thread_make_name(module_state *state, const char *prefix, PyObject *target)
 {
     PyObject *counter = PyDict_GetItemWithError(state->namespace, state->str_counter);
     if (counter == NULL && PyErr_Occurred()) {
@@ -193,14 +128,8 @@ thread_make_name(module_state *state, const char *pattern, PyObject *target)
             PyErr_Clear();
         }
     }
-    PyObject *name;
-    if (target_name == NULL) {
-        name = PyUnicode_FromFormat(pattern, number);
-    }
-    else {
-        name = PyUnicode_FromFormat("Thread-%S (%S)", number, target_name);
-        Py_DECREF(target_name);
-    }
+    PyObject *name = put_together(prefix, number, target_name);
+    Py_XDECREF(target_name);
     Py_DECREF(number);
     return name;
 }
@@ -236,7 +165,7 @@ make_daemonic(module_state *state, PyObject *daemon)
 static int
 add_to_dangling(module_state *state, PyObject *self)
 {
-    PyObject *reference = PyWeakref_NewRef(self, state->dangling_remove);
+    PyObject *reference = PyWeakref_NewRef(self, state->forget_dangling);
     if (reference == NULL) {
         return -1;
     }
@@ -245,12 +174,30 @@ add_to_dangling(module_state *state, PyObject *self)
     return status;
 }
 
+/* Thread.__init__ called again makes a thread that can be started again. One that still runs has its handle and does not
+ * look here. */
+static void
+forget_start(thread_object *self)
+{
+    thread_handle *handle = atomic_exchange(&self->handle, NULL);
+    if (handle != NULL) {
+        handle_drop(handle);
+    }
+    Py_CLEAR(self->started);
+    atomic_store(&self->phase, THREAD_NEW);
+}
+
 int
 thread_setup(thread_object *self, PyObject *target, PyObject *name, PyObject *args, PyObject *kwargs, PyObject *daemon,
              PyObject *context)
 {
     module_state *state = module_state_of(Py_TYPE(self));
-    PyObject *own_name = name == NULL ? thread_make_name(state, "Thread-%S", target) : PyObject_Str(name);
+    PyObject *standard_error;
+    if (state->system == NULL) {
+        module_is_cleared();
+        return -1;
+    }
+    PyObject *own_name = name == NULL ? thread_make_name(state, "Thread-", target) : PyObject_Str(name);
     if (own_name == NULL) {
         return -1;
     }
@@ -262,7 +209,8 @@ thread_setup(thread_object *self, PyObject *target, PyObject *name, PyObject *ar
     Py_XSETREF(self->target, Py_NewRef(target == NULL ? Py_None : target));
     Py_XSETREF(self->args, Py_NewRef(args == NULL ? state->empty_tuple : args));
     PyObject *own_kwargs = kwargs == NULL || kwargs == Py_None ? PyDict_New() : Py_NewRef(kwargs);
-    if (own_kwargs == NULL) {
+    if (own_kwargs == NULL || PyDict_GetItemRef(state->system, state->str_stderr, &standard_error) < 0) {
+        Py_XDECREF(own_kwargs);
         Py_DECREF(own_name);
         Py_DECREF(daemonic);
         return -1;
@@ -272,7 +220,10 @@ thread_setup(thread_object *self, PyObject *target, PyObject *name, PyObject *ar
     Py_XSETREF(self->daemonic, daemonic);
     Py_XSETREF(self->ident, Py_NewRef(Py_None));
     Py_XSETREF(self->context, Py_NewRef(context == NULL ? Py_None : context));
-    Py_XSETREF(self->standard_error, Py_XNewRef(PySys_GetObject("stderr")));
+    Py_XSETREF(self->standard_error, standard_error);
+    if (self->initialized) {
+        forget_start(self);
+    }
     self->initialized = 1;
     return add_to_dangling(state, (PyObject *)self);
 }
@@ -292,10 +243,12 @@ sort_out_name(PyObject **name)
 
 #if PY_VERSION_HEX >= 0x030E0000
 #define THREAD_ARGUMENTS "group=None, target=None, name=None, args=(), kwargs=None, *, daemon=None, context=None"
+#define CONTEXT_DOC "\ncontext is the Context that it runs in; by default sys.flags.thread_inherit_context decides."
 #define ARGUMENT_COUNT 7
 static const char *const argument_names[] = {"group", "target", "name", "args", "kwargs", "daemon", "context", NULL};
 #else
 #define THREAD_ARGUMENTS "group=None, target=None, name=None, args=(), kwargs=None, *, daemon=None"
+#define CONTEXT_DOC ""
 #define ARGUMENT_COUNT 6
 static const char *const argument_names[] = {"group", "target", "name", "args", "kwargs", "daemon", NULL};
 #endif
@@ -337,19 +290,13 @@ thread_init(PyObject *self, PyObject *args, PyObject *keywords)
     return init_from((thread_object *)self, values);
 }
 
-static PyObject *
-thread_new(PyTypeObject *type, PyObject *Py_UNUSED(args), PyObject *Py_UNUSED(keywords))
-{
-    return type->tp_alloc(type, 0);
-}
-
 /* Thread(...) itself, not a derived class. Somebody may have replaced __init__ or __new__. */
 static PyObject *
 thread_vectorcall(PyObject *type_object, PyObject *const *args, size_t flags, PyObject *keywords)
 {
     PyTypeObject *type = (PyTypeObject *)type_object;
     Py_ssize_t count = PyVectorcall_NARGS(flags);
-    if (type->tp_init != thread_init || type->tp_new != thread_new) {
+    if (type->tp_init != thread_init || type->tp_new != PyBaseObject_Type.tp_new) {
         return construct_slow(type_object, args, flags, keywords);
     }
     PyObject *values[ARGUMENT_COUNT];
@@ -475,6 +422,20 @@ has_ended(thread_object *self)
 }
 
 int
+thread_show_name(thread_object *self)
+{
+    module_state *state = module_state_of(Py_TYPE(self));
+    PyObject *name = self->name;
+    PyObject *dict = name == NULL ? NULL : PyObject_GenericGetDict((PyObject *)self, NULL);
+    if (dict == NULL) {
+        return name == NULL ? 0 : -1;
+    }
+    int status = PyDict_SetItem(dict, state->str_private_name, name);
+    Py_DECREF(dict);
+    return status;
+}
+
+int
 thread_adopt(thread_object *self, unsigned long ident, unsigned long native_id)
 {
     thread_handle *handle = thread_get_handle(self);
@@ -545,7 +506,7 @@ report_unraisable(PyObject *self)
         PyErr_Clear();
         return;
     }
-    PyErr_WriteUnraisable(self);
+    report_ignored_in_thread(self);
 }
 
 /* The body of the handle: owns a reference to the Thread. */
@@ -557,7 +518,12 @@ thread_body(void *argument)
     set_os_name(state, self->name);
     report_unraisable((PyObject *)self);
     do_the_work(state, self);
-    registry_remove(state, self->ident, (PyObject *)self);
+    /* Not self->ident: __init__ may have been called again. */
+    PyObject *ident = PyLong_FromUnsignedLong(PyThread_get_thread_ident());
+    if (ident != NULL) {
+        registry_remove(state, ident, (PyObject *)self);
+        Py_DECREF(ident);
+    }
     report_unraisable((PyObject *)self);
     Py_DECREF(self);
 }
@@ -594,7 +560,7 @@ register_new(module_state *state, thread_object *self, thread_handle *handle)
         return -1;
     }
     Py_XSETREF(self->ident, ident);
-    if (PyDict_SetItem(state->active, ident, (PyObject *)self) < 0) {
+    if (thread_show_name(self) < 0 || PyDict_SetItem(state->active, ident, (PyObject *)self) < 0) {
         return -1;
     }
     if (set_started(self) < 0) {
@@ -604,12 +570,38 @@ register_new(module_state *state, thread_object *self, thread_handle *handle)
     return 0;
 }
 
+#if PY_VERSION_HEX >= 0x030C0000
+/* Raises the event that the function raises which starts threads there, from 3.12 on. */
+static int
+audit_start(module_state *state, thread_object *self, thread_handle *handle, int daemon)
+{
+    PyObject *bootstrap = PyObject_GetAttrString((PyObject *)self, "_bootstrap");
+    if (bootstrap == NULL) {
+        return -1;
+    }
+#if PY_VERSION_HEX >= 0x030D0000
+    PyObject *handle_object = handle_object_new(state, handle);
+    int status = handle_object == NULL
+                     ? -1
+                     : PySys_Audit("_thread.start_joinable_thread", "OiO", bootstrap, daemon, handle_object);
+    Py_XDECREF(handle_object);
+#else
+    (void)handle, (void)daemon;
+    int status = PySys_Audit("_thread.start_new_thread", "OOO", bootstrap, state->empty_tuple, Py_None);
+#endif
+    Py_DECREF(bootstrap);
+    return status;
+}
+#else
+#define audit_start(state, self, handle, daemon) 0
+#endif
+
 static int
 start_os_thread(module_state *state, thread_object *self)
 {
     thread_handle *handle = thread_get_handle(self);
     int daemon = handle == NULL ? -1 : PyObject_IsTrue(self->daemonic);
-    if (daemon < 0) {
+    if (daemon < 0 || audit_start(state, self, handle, daemon) < 0) {
         return -1;
     }
     handle->daemon = daemon;
@@ -752,23 +744,101 @@ thread_bootstrap(PyObject *object, PyObject *Py_UNUSED(ignored))
     Py_RETURN_NONE;
 }
 
+#ifdef PY_HAVE_THREAD_NATIVE_ID
+PyDoc_STRVAR(set_native_id_doc,
+             "_set_native_id($self, /)\n--\n\n"
+             "Take the native id of the calling thread: multiprocessing does it in a child, for the main thread.");
+
+static PyObject *
+thread_set_native_id(PyObject *object, PyObject *Py_UNUSED(ignored))
+{
+    thread_handle *handle = thread_get_handle((thread_object *)object);
+    if (handle == NULL) {
+        return NULL;
+    }
+    atomic_store(&handle->native_id, PyThread_get_thread_native_id());
+    Py_RETURN_NONE;
+}
+#endif
+
 PyDoc_STRVAR(
     run_doc,
     "run($self, /)\n--\n\n"
-    "What the thread does: call the target with the arguments that were given. Override it in a derived class.");
+    "Call the target with the arguments that were given; as threading.Thread.run. Derived classes may override it.");
+
+/* As the running Python says it: before 3.15, with the function's name, "module.name()", or its str. */
+#if PY_VERSION_HEX >= 0x030F0000
+static void
+refuse_to_unpack(PyObject *Py_UNUSED(function), const char *stars, const char *wanted, PyObject *got)
+{
+    PyErr_Format(PyExc_TypeError, "Value after %s must be %s, not %.200s", stars, wanted, Py_TYPE(got)->tp_name);
+}
+#else
+static PyObject *
+describe_function(PyObject *function)
+{
+    PyObject *name = PyObject_GetAttrString(function, "__qualname__");
+    if (name == NULL) {
+        PyErr_Clear();
+        return PyObject_Str(function);
+    }
+    PyObject *module = PyObject_GetAttrString(function, "__module__");
+    PyErr_Clear();
+    bool shown = module != NULL && module != Py_None &&
+                 !(PyUnicode_Check(module) && PyUnicode_CompareWithASCIIString(module, "builtins") == 0);
+    PyObject *text = shown ? PyUnicode_FromFormat("%S.%S()", module, name) : PyUnicode_FromFormat("%S()", name);
+    Py_DECREF(name);
+    Py_XDECREF(module);
+    return text;
+}
+
+static void
+refuse_to_unpack(PyObject *function, const char *stars, const char *wanted, PyObject *got)
+{
+    PyObject *text = describe_function(function);
+    if (text != NULL) {
+        PyErr_Format(PyExc_TypeError, "%U argument after %s must be %s, not %.200s", text, stars, wanted,
+                     Py_TYPE(got)->tp_name);
+        Py_DECREF(text);
+    }
+}
+#endif
 
 static PyObject *
-call_target(PyObject *target, PyObject *args, PyObject *kwargs)
+unpack_positional(PyObject *function, PyObject *args)
+{
+    PyObject *tuple = PySequence_Tuple(args);
+    if (tuple == NULL && Py_TYPE(args)->tp_iter == NULL && !PySequence_Check(args)) {
+        PyErr_Clear();
+        refuse_to_unpack(function, "*", "an iterable", args);
+    }
+    return tuple;
+}
+
+static PyObject *
+unpack_keywords(PyObject *function, PyObject *kwargs)
+{
+    PyObject *dict = PyDict_New();
+    if (dict == NULL || PyDict_Update(dict, kwargs) == 0) {
+        return dict;
+    }
+    Py_DECREF(dict);
+    if (PyErr_ExceptionMatches(PyExc_AttributeError)) {
+        PyErr_Clear();
+        refuse_to_unpack(function, "**", "a mapping", kwargs);
+    }
+    return NULL;
+}
+
+PyObject *
+thread_call(PyObject *function, PyObject *args, PyObject *kwargs)
 {
     if (PyTuple_CheckExact(args) && PyDict_CheckExact(kwargs)) {
-        return PyObject_Call(target, args, kwargs);
+        return PyObject_Call(function, args, kwargs);
     }
-    PyObject *tuple = PySequence_Tuple(args);
-    PyObject *dict = PyDict_New();
-    PyObject *result = NULL;
-    if (tuple != NULL && dict != NULL && PyDict_Update(dict, kwargs) == 0) {
-        result = PyObject_Call(target, tuple, dict);
-    }
+    PyObject *dict = unpack_keywords(function, kwargs);
+    PyObject *tuple = dict == NULL ? NULL : unpack_positional(function, args);
+    PyObject *result = tuple == NULL ? NULL : PyObject_Call(function, tuple, dict);
     Py_XDECREF(tuple);
     Py_XDECREF(dict);
     return result;
@@ -792,7 +862,7 @@ thread_run(PyObject *object, PyObject *Py_UNUSED(ignored))
         result = Py_NewRef(Py_None);
     }
     else {
-        result = call_target(target, args, kwargs);
+        result = thread_call(target, args, kwargs);
     }
     /* What the thread has worked on may refer to the thread. */
     Py_CLEAR(self->target);
@@ -834,9 +904,9 @@ thread_invoke_excepthook(PyObject *self, PyObject *thread)
 PyDoc_STRVAR(
     join_doc,
     "join($self, /, timeout=None)\n--\n\n"
-    "Wait until the thread has ended, at most timeout seconds; as threading.Thread.join.\n\n"
-    "Return None; is_alive() tells whether it has. Raise RuntimeError if the thread has not been started or is the\n"
-    "calling one.");
+    "Wait until the thread has ended; as threading.Thread.join.\n\n"
+    "timeout is the longest wait in seconds; None means no limit. Return None; is_alive() tells whether it has ended.\n"
+    "Raise RuntimeError if the thread has not been started or is the calling one.");
 
 static bool
 is_calling_thread(thread_object *self)
@@ -876,7 +946,7 @@ thread_join(PyObject *object, PyObject *const *args, Py_ssize_t count, PyObject 
 
 PyDoc_STRVAR(is_alive_doc,
              "is_alive($self, /)\n--\n\n"
-             "Return whether the thread has been started and has not ended.");
+             "Return whether the thread has been started and has not ended; as threading.Thread.is_alive.");
 
 static int
 is_alive(thread_object *self)
@@ -968,6 +1038,10 @@ set_name(PyObject *object, PyObject *value, void *Py_UNUSED(closure))
     self->name = Py_NewRef(name);
     Py_END_CRITICAL_SECTION();
     Py_XDECREF(old);
+    if (atomic_load(&self->phase) == THREAD_STARTED && thread_show_name(self) < 0) {
+        Py_DECREF(name);
+        return -1;
+    }
     if (is_calling_thread(self)) {
         set_os_name(module_state_of(Py_TYPE(self)), name);
     }
@@ -1045,6 +1119,9 @@ get_started(PyObject *object, void *Py_UNUSED(closure))
 {
     thread_object *self = (thread_object *)object;
     if (self->started == NULL) {
+        if (require_initialized(self, PyExc_AttributeError, "_started") < 0) {
+            return NULL;
+        }
         PyObject *event = PyObject_CallNoArgs((PyObject *)module_state_of(Py_TYPE(self))->event_type);
         if (event == NULL) {
             return NULL;
@@ -1173,9 +1250,10 @@ thread_is_daemon(PyObject *self, PyObject *Py_UNUSED(ignored))
 }
 
 static PyObject *
-thread_set_daemon(PyObject *self, PyObject *value)
+thread_set_daemon(PyObject *self, PyObject *const *args, Py_ssize_t count, PyObject *keywords)
 {
-    return set_deprecated(self, "setDaemon", "daemon", value);
+    PyObject *value = unpack_one("Thread.setDaemon", "daemonic", args, count, keywords);
+    return value == NULL ? NULL : set_deprecated(self, "setDaemon", "daemon", value);
 }
 
 static PyObject *
@@ -1185,9 +1263,26 @@ thread_get_name(PyObject *self, PyObject *Py_UNUSED(ignored))
 }
 
 static PyObject *
-thread_set_name(PyObject *self, PyObject *value)
+thread_set_name(PyObject *self, PyObject *const *args, Py_ssize_t count, PyObject *keywords)
 {
-    return set_deprecated(self, "setName", "name", value);
+    PyObject *value = unpack_one("Thread.setName", "name", args, count, keywords);
+    return value == NULL ? NULL : set_deprecated(self, "setName", "name", value);
+}
+
+/* The oldest protocols would make one of us of the object, as other C types can be made: as if it were the group. */
+
+PyDoc_STRVAR(reduce_ex_doc,
+             "__reduce_ex__($self, protocol, /)\n--\n\n"
+             "Help for pickle: raise TypeError, unless a derived class says how.");
+
+static PyObject *
+thread_reduce_ex(PyObject *self, PyObject *protocol)
+{
+    long number = PyLong_AsLong(protocol);
+    if (number == -1 && PyErr_Occurred()) {
+        return NULL;
+    }
+    return PyObject_CallMethod((PyObject *)&PyBaseObject_Type, "__reduce_ex__", "Ol", self, number < 2 ? 2 : number);
 }
 
 /* What the standard library calls in a forked child on every Thread in the registry. handle.c has seen to the rest. */
@@ -1237,13 +1332,17 @@ static PyMethodDef thread_methods[] = {
     {"is_alive", thread_is_alive, METH_NOARGS, is_alive_doc},
     {"isDaemon", thread_is_daemon, METH_NOARGS,
      PyDoc_STR("isDaemon($self, /)\n--\n\nDeprecated: read the daemon attribute.")},
-    {"setDaemon", thread_set_daemon, METH_O,
-     PyDoc_STR("setDaemon($self, daemonic, /)\n--\n\nDeprecated: set the daemon attribute.")},
+    {"setDaemon", (PyCFunction)(void (*)(void))thread_set_daemon, METH_FASTCALL | METH_KEYWORDS,
+     PyDoc_STR("setDaemon($self, /, daemonic)\n--\n\nDeprecated: set the daemon attribute.")},
     {"getName", thread_get_name, METH_NOARGS,
      PyDoc_STR("getName($self, /)\n--\n\nDeprecated: read the name attribute.")},
-    {"setName", thread_set_name, METH_O,
-     PyDoc_STR("setName($self, name, /)\n--\n\nDeprecated: set the name attribute.")},
+    {"setName", (PyCFunction)(void (*)(void))thread_set_name, METH_FASTCALL | METH_KEYWORDS,
+     PyDoc_STR("setName($self, /, name)\n--\n\nDeprecated: set the name attribute.")},
     {"_bootstrap", thread_bootstrap, METH_NOARGS, bootstrap_doc},
+    {"__reduce_ex__", thread_reduce_ex, METH_O, reduce_ex_doc},
+#ifdef PY_HAVE_THREAD_NATIVE_ID
+    {"_set_native_id", thread_set_native_id, METH_NOARGS, set_native_id_doc},
+#endif
     {"_invoke_excepthook", thread_invoke_excepthook, METH_O, invoke_excepthook_doc},
 #if PY_VERSION_HEX >= 0x030D0000
     {"_after_fork", (PyCFunction)(void (*)(void))thread_after_fork, METH_FASTCALL | METH_KEYWORDS, after_fork_doc},
@@ -1261,20 +1360,14 @@ PyDoc_STRVAR(
     "A thread of control; as threading.Thread. start() starts it, join() waits for its end.\n\n"
     "It calls target with args and kwargs, or what run() of a derived class does. Its name is \"Thread-N (target)\"\n"
     "unless given. daemon says whether the program may end while it runs; the default is the calling thread's.\n"
-    "group must be None.");
+    "group must be None." CONTEXT_DOC);
 
 static PyType_Slot thread_slots[] = {
-    {Py_tp_doc, (void *)thread_doc},
-    {Py_tp_new, thread_new},
-    {Py_tp_init, thread_init},
-    {Py_tp_dealloc, thread_dealloc},
-    {Py_tp_traverse, thread_traverse},
-    {Py_tp_clear, thread_clear},
-    {Py_tp_repr, thread_repr},
-    {Py_tp_methods, thread_methods},
-    {Py_tp_members, thread_members},
-    {Py_tp_getset, thread_getset},
-    {0, NULL},
+    {Py_tp_doc, (void *)thread_doc}, {Py_tp_init, thread_init},
+    {Py_tp_dealloc, thread_dealloc}, {Py_tp_traverse, thread_traverse},
+    {Py_tp_clear, thread_clear},     {Py_tp_repr, thread_repr},
+    {Py_tp_methods, thread_methods}, {Py_tp_members, thread_members},
+    {Py_tp_getset, thread_getset},   {0, NULL},
 };
 
 static PyType_Spec thread_spec = {
@@ -1292,8 +1385,10 @@ make_constants(module_state *state)
     state->str_excepthook = PyUnicode_InternFromString("excepthook");
     state->str_is_alive = PyUnicode_InternFromString("is_alive");
     state->str_name = PyUnicode_InternFromString("__name__");
+    state->str_private_name = PyUnicode_InternFromString("_name");
     state->str_profile_hook = PyUnicode_InternFromString("_profile_hook");
     state->str_run = PyUnicode_InternFromString("run");
+    state->str_stderr = PyUnicode_InternFromString("stderr");
     state->str_start_function = PyUnicode_InternFromString(START_FUNCTION);
     state->str_trace_hook = PyUnicode_InternFromString("_trace_hook");
     return PyErr_Occurred() ? -1 : 0;
@@ -1334,9 +1429,8 @@ thread_exec(PyObject *module)
     if (make_constants(state) < 0 || find_thread_functions(state, module) < 0) {
         return -1;
     }
-    state->thread_handle_type = (PyTypeObject *)PyType_FromModuleAndSpec(module, &handle_object_spec, NULL);
     state->thread_type = module_add_type(module, &thread_spec, NULL);
-    if (state->thread_handle_type == NULL || state->thread_type == NULL) {
+    if (state->thread_type == NULL) {
         return -1;
     }
     state->thread_type->tp_vectorcall = thread_vectorcall;

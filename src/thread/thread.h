@@ -39,15 +39,22 @@ thread_check(module_state *state, PyObject *object)
 int thread_setup(thread_object *self, PyObject *target, PyObject *name, PyObject *args, PyObject *kwargs,
                  PyObject *daemon, PyObject *context);
 
-/* The next free name: `pattern` with the number for its %S, or "Thread-N (target's name)". */
-PyObject *thread_make_name(module_state *state, const char *pattern, PyObject *target);
+/* The next free name: the prefix with a number behind it, and " (target's name)" where the target has one. */
+PyObject *thread_make_name(module_state *state, const char *prefix, PyObject *target);
 
 /* Makes it the started Thread of the thread with this ident, which somebody else started, and enters it into the
  * registry. native_id 0: not known. */
 int thread_adopt(thread_object *self, unsigned long ident, unsigned long native_id);
 
+/* Puts the name into the instance's dict, where those who look at the process from outside find a Thread's name. They
+ * expect a dict in each Thread of the registry, and give up on all if one has none. */
+int thread_show_name(thread_object *self);
+
 /* The handle, made if need be, borrowed. NULL with an exception set. */
 thread_handle *thread_get_handle(thread_object *self);
+
+/* function(*args, **kwargs), with the errors of that where they cannot be unpacked. */
+PyObject *thread_call(PyObject *function, PyObject *args, PyObject *kwargs);
 
 /* Parts of Thread that derived types need. */
 int thread_traverse(PyObject *self, visitproc visit, void *arg);

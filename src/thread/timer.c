@@ -103,7 +103,7 @@ call_finished(PyObject *object, const char *method, PyObject *argument)
 
 PyDoc_STRVAR(cancel_doc,
              "cancel($self, /)\n--\n\n"
-             "Stop the timer, if it still waits: the function will not be called.");
+             "Stop the timer, if it still waits; as threading.Timer.cancel. The function will not be called.");
 
 static PyObject *
 timer_cancel(PyObject *object, PyObject *Py_UNUSED(ignored))
@@ -122,24 +122,17 @@ call_function(PyObject *object)
     PyObject *function = PyObject_GetAttrString(object, "function");
     PyObject *args = PyObject_GetAttrString(object, "args");
     PyObject *kwargs = PyObject_GetAttrString(object, "kwargs");
-    PyObject *tuple = args == NULL ? NULL : PySequence_Tuple(args);
-    PyObject *dict = PyDict_New();
-    PyObject *done = NULL;
-    if (function != NULL && tuple != NULL && dict != NULL && kwargs != NULL && PyDict_Update(dict, kwargs) == 0) {
-        done = PyObject_Call(function, tuple, dict);
-    }
+    PyObject *done = function == NULL || args == NULL || kwargs == NULL ? NULL : thread_call(function, args, kwargs);
     Py_XDECREF(function);
     Py_XDECREF(args);
     Py_XDECREF(kwargs);
-    Py_XDECREF(tuple);
-    Py_XDECREF(dict);
     Py_XDECREF(done);
     return done == NULL ? -1 : 0;
 }
 
 PyDoc_STRVAR(run_doc,
              "run($self, /)\n--\n\n"
-             "Wait for the interval or for cancel(), and call the function if that has not come.");
+             "Wait for the interval, and call the function unless cancel() has come; see threading.Thread.run.");
 
 static PyObject *
 timer_run(PyObject *object, PyObject *Py_UNUSED(ignored))
@@ -164,17 +157,21 @@ static PyMethodDef timer_methods[] = {
 };
 
 static PyMemberDef timer_members[] = {
-    {"interval", Py_T_OBJECT_EX, offsetof(timer_object, interval), 0},
-    {"function", Py_T_OBJECT_EX, offsetof(timer_object, function), 0},
-    {"args", Py_T_OBJECT_EX, offsetof(timer_object, args), 0},
-    {"kwargs", Py_T_OBJECT_EX, offsetof(timer_object, kwargs), 0},
-    {"finished", Py_T_OBJECT_EX, offsetof(timer_object, finished), 0},
+    {"interval", Py_T_OBJECT_EX, offsetof(timer_object, interval), 0, PyDoc_STR("The wait, in seconds.")},
+    {"function", Py_T_OBJECT_EX, offsetof(timer_object, function), 0, PyDoc_STR("What is called.")},
+    {"args", Py_T_OBJECT_EX, offsetof(timer_object, args), 0, PyDoc_STR("Its positional arguments.")},
+    {"kwargs", Py_T_OBJECT_EX, offsetof(timer_object, kwargs), 0, PyDoc_STR("Its keyword arguments.")},
+    {"finished", Py_T_OBJECT_EX, offsetof(timer_object, finished), 0,
+     PyDoc_STR("An Event: the function has returned, or cancel() came.")},
     {NULL},
 };
 
-PyDoc_STRVAR(timer_doc,
-             "Timer(interval, function, args=None, kwargs=None)\n--\n\n"
-             "A thread that calls function(*args, **kwargs) after interval seconds, unless cancel() comes first.");
+PyDoc_STRVAR(
+    timer_doc,
+    "Timer(interval, function, args=None, kwargs=None)\n--\n\n"
+    "A thread that calls a function after some time, unless cancel() comes first; as threading.Timer.\n\n"
+    "start() begins the wait, of interval seconds. function is called as function(*args, **kwargs); None for either\n"
+    "means that there are none.");
 
 static PyType_Slot timer_slots[] = {
     {Py_tp_doc, (void *)timer_doc}, {Py_tp_init, timer_init},
