@@ -7,7 +7,12 @@ in threading each time.
 
 import os as _os
 import sys as _sys
-import threading as _threading
+
+if "_threading" not in globals():
+    # When this module is reloaded, cthreading itself may stand there: see install().
+    import threading as _threading
+# Its own names, also while it passes on to cthreading whatever is asked of it.
+_theirs = type(_sys).__getattribute__(_threading, "__dict__")
 
 try:
     import cthreading._core as _core
@@ -30,7 +35,7 @@ if _sys.version_info >= (3, 15):
     serialize_iterator = _iterators.serialize_iterator
     synchronized_iterator = _iterators.synchronized_iterator
 
-__all__ = [*_threading.__all__]
+__all__ = [*_theirs["__all__"]]
 
 # Private names that other code uses, beside the public ones: the registry, what a test replaces, what Python calls.
 _PRIVATE = (
@@ -49,7 +54,7 @@ for _name in (*__all__, "__excepthook__", "activeCount", "currentThread", *_PRIV
     if hasattr(_core, _name):
         globals()[_name] = getattr(_core, _name)
     elif _name in __all__ and _name not in globals():
-        globals()[_name] = getattr(_threading, _name)
+        globals()[_name] = _theirs[_name]
 _CRLock = _PyRLock = _RLock = _core.RLock
 
 
@@ -60,21 +65,59 @@ class _Borrowed:
         self.name = name
 
     def __get__(self, module, owner=None):
-        return getattr(_threading, self.name)
+        try:
+            return _theirs[self.name]
+        except KeyError:
+            raise AttributeError(f"module {__name__!r} has no attribute {self.name!r}") from None
 
     def __set__(self, module, value):
-        setattr(_threading, self.name, value)
+        _theirs[self.name] = value
 
     def __delete__(self, module):
-        delattr(_threading, self.name)
+        try:
+            del _theirs[self.name]
+        except KeyError:
+            raise AttributeError(self.name) from None
 
 
 class _Module(type(_sys)):
     def __dir__(self):
-        return sorted({*vars(self), *dir(_threading)})
+        return sorted({*vars(self), *_theirs})
 
 
 # On the type, and not in a __getattr__ of the module: on most versions that slows down every cthreading.Lock.
-for _name in {*vars(_threading)}.difference(globals()):
+for _name in {*_theirs}.difference(globals()):
     setattr(_Module, _name, _Borrowed(_name))
 _sys.modules[__name__].__class__ = _Module
+
+
+def install():
+    """Put cthreading in the place of threading, for the whole program.
+
+    From then on `import threading` gives cthreading, a threading that was imported before passes on to it, and the
+    modules of the standard library that had taken names from threading have ours. So do the processes that
+    multiprocessing starts. Locks, threads and classes that already exist keep their kind, and so do the names that
+    other modules have taken with `from threading import ...`: install first. It counts for this interpreter, not for
+    its subinterpreters.
+
+    Any thread may call it, and more than once.
+    """
+    from cthreading import _install
+
+    _install.install()
+
+
+def uninstall():
+    """Put back what was there before install(), but for names that somebody else has changed since.
+
+    What was imported meanwhile keeps the names that it took. Harmless when not installed.
+    """
+    if "cthreading._install" in _sys.modules:
+        from cthreading import _install
+
+        _install.uninstall()
+
+
+def installed():
+    """Return whether install() holds."""
+    return "cthreading._install" in _sys.modules and _sys.modules["cthreading._install"].installed()

@@ -6,6 +6,8 @@ from threading import (
     ExceptHookArgs as ExceptHookArgs,
     ThreadError as ThreadError,
 )
+from types import ModuleType
+from typing import Any
 
 from _typeshed import ProfileFunction, TraceFunction
 
@@ -46,7 +48,7 @@ if sys.version_info >= (3, 12):
 if sys.version_info >= (3, 15):
     from collections.abc import Iterable, Iterator
     from types import TracebackType
-    from typing import Any, TypeVar
+    from typing import TypeVar
 
     from typing_extensions import ParamSpec, Self
 
@@ -109,3 +111,10 @@ _trace_hook: TraceFunction | None
 
 excepthook: Callable[[ExceptHookArgs], object]
 __excepthook__: Callable[[ExceptHookArgs], object]
+
+_threading: ModuleType
+_theirs: dict[str, Any]
+
+def install() -> None: ...
+def uninstall() -> None: ...
+def installed() -> bool: ...

@@ -4,9 +4,10 @@ from cthreading._core import Lock
 
 
 class serialize_iterator:
-    """An iterator that several threads may use: one of them at a time is in the one that it wraps.
+    """An iterator that several threads may use; as threading.serialize_iterator.
 
-    send(), throw() and close() are those of a generator, one at a time as well; AttributeError if it has none.
+    One of them at a time is in the iterator that it wraps, that of iterable. send(), throw() and close() are those of
+    a generator, one at a time as well; AttributeError if it has none.
     """
 
     __slots__ = ("_iterator", "_lock")
@@ -23,23 +24,26 @@ class serialize_iterator:
             return next(self._iterator)
 
     def send(self, value, /):
-        """Send a value into the generator."""
+        """Send value into the generator; as generator.send."""
         with self._lock:
             return self._iterator.send(value)
 
     def throw(self, *args):
-        """Raise an exception in the generator."""
+        """Raise an exception in the generator, with the args of generator.throw."""
         with self._lock:
             return self._iterator.throw(*args)
 
     def close(self):
-        """Close the generator."""
+        """Close the generator; as generator.close."""
         with self._lock:
             return self._iterator.close()
 
 
 def synchronized_iterator(func):
-    """Make a function that returns iterators return them wrapped in serialize_iterator. Also a decorator."""
+    """Return func with what it returns wrapped in serialize_iterator; as threading.synchronized_iterator.
+
+    func is a function that returns iterators, a generator function say: this is a decorator.
+    """
     from functools import wraps
 
     # No annotations of its own: what it has are those of func.
@@ -73,9 +77,9 @@ class _concurrent_tee:
 
 
 def concurrent_tee(iterable, n=2):
-    """Return n iterators over the same items, each for a thread of its own; as itertools.tee, but safe to use at once.
+    """Return n iterators over the items of iterable, each for a thread of its own; as threading.concurrent_tee.
 
-    Raise ValueError if n is negative.
+    It is itertools.tee, but safe to use at once. Raise ValueError if n is negative.
     """
     if n < 0:
         raise ValueError("n must be a non-negative integer")
