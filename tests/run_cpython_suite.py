@@ -1,20 +1,18 @@
 """Runs one of CPython's test modules and writes one JSON line a case: {"case": ..., "outcome": ..., "detail": ...}.
 
-Run by test_cpython_threading.py, in an environment whose `threading` is cthreading:
-
-    python run_cpython_suite.py RESULTS test.test_threading [case...]
-
-With cases, named as in the results, only these are left out.
+Run by redirected.py, in an environment of its own; --help tells the options.
 """
 
 from __future__ import annotations
 
+import argparse
 import faulthandler
 import json
 import os
-import sys
+import signal
 import unittest
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any, TextIO
 
 
@@ -35,8 +33,11 @@ class Results(unittest.TestResult):
         self.out = out
         self.outcome: dict[str, str] = {}
 
+    def write_line(self, name: str, outcome: str, detail: str = "") -> None:
+        print(json.dumps({"case": name, "outcome": outcome, "detail": detail}), file=self.out, flush=True)
+
     def write(self, test: unittest.TestCase, outcome: str, detail: str = "") -> None:
-        print(json.dumps({"case": test.id(), "outcome": outcome, "detail": detail}), file=self.out, flush=True)
+        self.write_line(test.id(), outcome, detail)
 
     def startTest(self, test: unittest.TestCase) -> None:
         super().startTest(test)
@@ -72,12 +73,35 @@ class Results(unittest.TestResult):
 
 
 def main() -> None:
-    results, name, *left_out = sys.argv[1:]
-    suite = unittest.TestSuite(
-        case for case in cases_of(unittest.defaultTestLoader.loadTestsFromName(name)) if case.id() not in left_out
+    parser = argparse.ArgumentParser()
+    parser.add_argument("results", help="the file to write")
+    parser.add_argument("name", help="of the module, as test.test_threading")
+    parser.add_argument("--only", type=Path, help="a file with the cases to run, one a line")
+    parser.add_argument("--without", type=Path, help="a file with the cases to leave out, one a line")
+    parser.add_argument(
+        "--resources", help="those of `python -m test -u` that are there, with commas; all if not given"
     )
-    with open(results, "w", encoding="utf-8") as out:
-        suite.run(Results(out))
+    options = parser.parse_args()
+    # A shell starts what runs in the background with Ctrl-C ignored; the cases of signals count on the default.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    if options.resources is not None:
+        from test import support
+
+        support.use_resources = dict.fromkeys(options.resources.split(","))
+    with open(options.results, "w", encoding="utf-8") as out:
+        results = Results(out)
+        try:
+            cases = list(cases_of(unittest.defaultTestLoader.loadTestsFromName(options.name)))
+        except unittest.SkipTest as reason:
+            results.write_line(options.name, "skipped", str(reason))
+            cases = []
+        if options.only:
+            wanted = options.only.read_text(encoding="utf-8").split("\n")
+            cases = [case for case in cases if case.id() in wanted]
+        if options.without:
+            unwanted = set(options.without.read_text(encoding="utf-8").split("\n"))
+            cases = [case for case in cases if case.id() not in unwanted]
+        unittest.TestSuite(cases).run(results)
     # A case that failed may have left threads that would be waited for.
     os._exit(0)
 

@@ -1,31 +1,35 @@
 """CPython's own tests of threading as a whole, unmodified, where `threading` is cthreading from the first import on.
 
-That takes an environment of its own: a .pth file puts cthreading in the place of threading at the start of every
-interpreter there, so that the interpreters which the tests start, with -I, have it as well. Each suite runs once, case
-by case in one process; here its cases' results are read.
+Also the quickest suites of modules that stand on it; compare_stdlib.py runs the others. Each suite runs once, case by
+case in one process, in an environment that redirected.py makes; here its cases' results are read.
 """
 
 from __future__ import annotations
 
 import functools
-import json
 import subprocess
 import sys
-import sysconfig
 import tempfile
 import unittest
-import venv
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import run_cpython_suite
 from cpython_exclusions import EXCLUSIONS
+from redirected import make_environment, name_of, run_suite
 
-import cthreading
-
-SUITES = ("test_threading", "test_thread", "test_threading_local", "test_threadsignals", "test_threadedtempfile")
-RUNNER = Path(run_cpython_suite.__file__).resolve()
+SUITES = (
+    "test_threading",
+    "test_thread",
+    "test_threading_local",
+    "test_threadsignals",
+    "test_threadedtempfile",
+    "test_context",
+    "test_contextlib",
+    "test_queue",
+    "test_sched",
+)
 SECONDS = 900.0  # for a whole suite, on a slow and busy machine; most of it is the suites' own sleeping
 
 try:
@@ -41,12 +45,6 @@ except ImportError:
 pytestmark = [pytest.mark.cpython, pytest.mark.timeout(SECONDS + 60)]
 
 
-def name_of(suite: str, case: str) -> str:
-    """The name of a case that unittest calls test.suite...; doctests and skipped modules have other ones."""
-    name = case.removeprefix("test.")
-    return name if name.startswith(f"{suite}.") else f"{suite}.{name}"
-
-
 def case_names() -> Iterator[str]:
     """All cases of the suites, as "test_thread.LockTests.test_uncond_acquire"."""
     for suite in SUITES:
@@ -58,38 +56,14 @@ def case_names() -> Iterator[str]:
 def environment() -> tuple[tempfile.TemporaryDirectory[str], str]:
     """A virtual environment where threading is cthreading, and its interpreter."""
     folder = tempfile.TemporaryDirectory(prefix="cthreading-", ignore_cleanup_errors=True)
-    builder = venv.EnvBuilder(symlinks=True)
-    builder.create(folder.name)
-    scheme = {"base": folder.name, "platbase": folder.name}
-    packages = Path(sysconfig.get_path("purelib", "venv", scheme))
-    # The folder with the extension: in a source tree whose build is installed elsewhere, the tree's own has none.
-    installed = Path(cthreading._core.__file__).resolve().parent
-    (packages / "cthreading").symlink_to(installed, target_is_directory=True)
-    (packages / "threading_is_cthreading.pth").write_text(
-        "import cthreading, sys; sys.modules['threading'] = cthreading\n", encoding="utf-8"
-    )
-    return folder, str(Path(folder.name) / "bin" / Path(sys.executable).name)
+    return folder, make_environment(folder.name)
 
 
 @functools.cache
 def results_of(suite: str) -> tuple[dict[str, dict[str, str]], str]:
     """What came of each case of the suite, and the end of what the process wrote."""
     folder, python = environment()
-    place = Path(folder.name) / "run" / suite
-    place.mkdir(parents=True)
-    left_out = [f"test.{name}" for name in EXCLUSIONS if name.startswith(f"{suite}.")]
-    command = [python, "-X", "faulthandler", "-I", str(RUNNER), str(place / "results"), f"test.{suite}", *left_out]
-    with (place / "log").open("wb") as log:
-        try:
-            end = subprocess.run(command, cwd=place, stdin=subprocess.DEVNULL, stdout=log, stderr=log, timeout=SECONDS)
-            how = f"exit code {end.returncode}"
-        except subprocess.TimeoutExpired:
-            how = f"not finished within {SECONDS} s"
-    results = {}
-    for line in (place / "results").read_text(encoding="utf-8").splitlines():
-        result = json.loads(line)
-        results[name_of(suite, result["case"])] = result
-    return results, how + "\n" + (place / "log").read_text(encoding="utf-8", errors="replace")[-5000:]
+    return run_suite(python, Path(folder.name) / "run" / suite, suite, SECONDS, left_out=EXCLUSIONS)
 
 
 @pytest.mark.parametrize("cpython_case", sorted(set(case_names())))
