@@ -4,7 +4,8 @@ Two kinds of rows. An uncontended row is a few calls in one thread; its floor is
 that do nothing. A hand-over row is a round between threads that wait for each other, or asyncio tasks: aio.Barrier is
 measured beside asyncio's, and aio.MixedBarrier beside what does the same without it, a threading.Barrier where each
 task waits through a thread of an executor. Every row is measured in turns, one short sample of each side after the
-other, so that what slows the machine down meets both; the medians are shown.
+other, so that what slows the machine down meets both; the medians are shown. Between threads the CPU time of the
+process counts too: a thread that turns in a loop while it waits is fast, and costs what it costs.
 """
 
 import argparse
@@ -17,6 +18,7 @@ import math
 import os
 import platform
 import re
+import resource
 import statistics
 import sys
 import sysconfig
@@ -24,7 +26,6 @@ import threading as standard
 from collections.abc import Callable, Coroutine, Iterator
 from concurrent.futures import Executor, ThreadPoolExecutor
 from time import perf_counter_ns
-from types import ModuleType
 from typing import Any, NamedTuple
 
 import cthreading
@@ -46,11 +47,33 @@ class Uncontended(NamedTuple):
     floor: str = ""
 
 
+class Cost(NamedTuple):
+    """What something took: nanoseconds of time and of CPU time, and how often the system switched threads."""
+
+    wall: int
+    cpu: int
+    switches: int
+
+
+def read_meter() -> Cost:
+    """The readings so far of this process; the clock is read last."""
+    usage = resource.getrusage(resource.RUSAGE_SELF)
+    cpu = round((usage.ru_utime + usage.ru_stime) * 1e9)
+    switches = usage.ru_nvcsw + usage.ru_nivcsw
+    return Cost(perf_counter_ns(), cpu, switches)
+
+
+def cost_since(start: Cost) -> Cost:
+    wall = perf_counter_ns()
+    end = read_meter()
+    return Cost(wall - start.wall, end.cpu - start.cpu, end.switches - start.switches)
+
+
 class HandOver(NamedTuple):
-    """A function of a threading module and a number of rounds that returns the nanoseconds they took."""
+    """A function of a threading module and a number of rounds that returns what they cost."""
 
     name: str
-    run: Callable[[Any, int], int]
+    run: Callable[[Any, int], Cost]
 
 
 UNCONTENDED = [
@@ -139,6 +162,12 @@ UNCONTENDED = [
         "with floor: pass",
     ),
     Uncontended(
+        "Semaphore: acquire(False), none left",
+        "semaphore = threading.Semaphore(0)",
+        "semaphore.acquire(False)",
+        "floor.call_keywords(False)",
+    ),
+    Uncontended(
         "BoundedSemaphore: acquire + release",
         "semaphore = threading.BoundedSemaphore()",
         "semaphore.acquire(); semaphore.release()",
@@ -169,6 +198,12 @@ UNCONTENDED = [
         "floor.call()",
     ),
     Uncontended(
+        "Event: wait(0), not set",
+        "event = threading.Event()",
+        "event.wait(0)",
+        "floor.call_keywords(0)",
+    ),
+    Uncontended(
         "Barrier(1): wait",
         "barrier = threading.Barrier(1)",
         "barrier.wait()",
@@ -185,33 +220,43 @@ UNCONTENDED = [
     Uncontended("Barrier(2)", "make = threading.Barrier", "make(2)", "make(2)"),
     Uncontended("local()", "make = threading.local", "make()", "make()"),
     Uncontended("Thread()", "make = threading.Thread", "make(target=int)"),
-    Uncontended("Thread: start + join", "make = threading.Thread", "t = make(target=int); t.start(); t.join()"),
+    Uncontended("Timer()", "make = threading.Timer", "make(60, int)"),
+    Uncontended("Thread: is_alive", "thread = threading.current_thread()", "thread.is_alive()", "floor.call()"),
+    Uncontended("Thread: name", "thread = threading.current_thread()", "thread.name"),
+    Uncontended("Thread: ident", "thread = threading.current_thread()", "thread.ident"),
+    Uncontended("get_ident()", "get = threading.get_ident", "get()"),
+    Uncontended("get_native_id()", "get = threading.get_native_id", "get()"),
+    Uncontended("current_thread()", "get = threading.current_thread", "get()"),
+    Uncontended("main_thread()", "get = threading.main_thread", "get()"),
+    Uncontended("active_count()", "get = threading.active_count", "get()"),
+    Uncontended("enumerate()", "get = threading.enumerate", "get()"),
 ]
 
 
-def compile_loop(setup: str, statement: str, threading: ModuleType) -> Callable[[int], int]:
-    """A function that repeats the statement so many times ten, and returns the nanoseconds that took."""
+def compile_loop(setup: str, statement: str, threading: Any) -> Callable[[int], Cost]:
+    """A function that repeats the statement so many times ten, and returns what that cost."""
     body = "\n        ".join([statement] * UNROLLED)
     source = f"""
 def loop(rounds):
     {setup}
-    started = clock()
+    start = read_meter()
     for _ in repeat(None, rounds):
         {body}
-    return clock() - started
+    return cost_since(start)
 """
     names: dict[str, Any] = {
         "threading": threading,
         "Floor": _core._Floor,
         "repeat": itertools.repeat,
-        "clock": perf_counter_ns,
+        "read_meter": read_meter,
+        "cost_since": cost_since,
     }
     exec(compile(source, f"<{statement}>", "exec"), names)
-    loop: Callable[[int], int] = names["loop"]
+    loop: Callable[[int], Cost] = names["loop"]
     return loop
 
 
-def sides_of(row: Uncontended) -> dict[str, Callable[[int], int]]:
+def sides_of(row: Uncontended) -> dict[str, Callable[[int], Cost]]:
     """The loops of an uncontended row."""
     sides = {
         "threading": compile_loop(row.setup, row.statement, standard),
@@ -222,26 +267,26 @@ def sides_of(row: Uncontended) -> dict[str, Callable[[int], int]]:
     return sides
 
 
-def time_together(work: Callable[[], object], *others: Callable[[], object]) -> int:
-    """The nanoseconds from when all are ready, each in a thread of its own, until all have ended."""
+def time_together(threading: Any, work: Callable[[], object], *others: Callable[[], object]) -> Cost:
+    """The cost from when all are ready until all have ended: work here, the others each in a thread of the module."""
     ready = standard.Barrier(len(others) + 1)
 
     def start(other: Callable[[], object]) -> None:
         ready.wait()
         other()
 
-    threads = [standard.Thread(target=start, args=(other,), daemon=True) for other in others]
+    threads = [threading.Thread(target=start, args=(other,), daemon=True) for other in others]
     for thread in threads:
         thread.start()
     ready.wait()
-    started = perf_counter_ns()
+    begin = read_meter()
     work()
     for thread in threads:
         thread.join()
-    return perf_counter_ns() - started
+    return cost_since(begin)
 
 
-def lock_ping_pong(threading: Any, rounds: int) -> int:
+def lock_ping_pong(threading: Any, rounds: int) -> Cost:
     ping, pong = threading.Lock(), threading.Lock()
     ping.acquire()
     pong.acquire()
@@ -256,10 +301,10 @@ def lock_ping_pong(threading: Any, rounds: int) -> int:
             ping.acquire()
             pong.release()
 
-    return time_together(here, there)
+    return time_together(threading, here, there)
 
 
-def semaphore_ping_pong(threading: Any, rounds: int) -> int:
+def semaphore_ping_pong(threading: Any, rounds: int) -> Cost:
     ping, pong = threading.Semaphore(0), threading.Semaphore(0)
 
     def here() -> None:
@@ -272,10 +317,10 @@ def semaphore_ping_pong(threading: Any, rounds: int) -> int:
             ping.acquire()
             pong.release()
 
-    return time_together(here, there)
+    return time_together(threading, here, there)
 
 
-def event_ping_pong(threading: Any, rounds: int) -> int:
+def event_ping_pong(threading: Any, rounds: int) -> Cost:
     ping, pong = threading.Event(), threading.Event()
 
     def here() -> None:
@@ -290,10 +335,10 @@ def event_ping_pong(threading: Any, rounds: int) -> int:
             ping.clear()
             pong.set()
 
-    return time_together(here, there)
+    return time_together(threading, here, there)
 
 
-def condition_ping_pong(threading: Any, rounds: int) -> int:
+def condition_ping_pong(threading: Any, rounds: int) -> Cost:
     condition = threading.Condition()
     turn = 0
 
@@ -306,24 +351,24 @@ def condition_ping_pong(threading: Any, rounds: int) -> int:
                 turn = 1 - mine
                 condition.notify()
 
-    return time_together(lambda: play(0), lambda: play(1))
+    return time_together(threading, lambda: play(0), lambda: play(1))
 
 
-def barrier_rounds(parties: int) -> Callable[[Any, int], int]:
-    def run(threading: Any, rounds: int) -> int:
+def barrier_rounds(parties: int) -> Callable[[Any, int], Cost]:
+    def run(threading: Any, rounds: int) -> Cost:
         barrier = threading.Barrier(parties)
 
         def meet() -> None:
             for _ in range(rounds):
                 barrier.wait()
 
-        return time_together(*[meet] * parties)
+        return time_together(threading, *[meet] * parties)
 
     return run
 
 
-def notify_all_rounds(waiters: int) -> Callable[[Any, int], int]:
-    def run(threading: Any, rounds: int) -> int:
+def notify_all_rounds(waiters: int) -> Callable[[Any, int], Cost]:
+    def run(threading: Any, rounds: int) -> Cost:
         lock = threading.Lock()
         next_round, all_wait = threading.Condition(lock), threading.Condition(lock)
         round_number = waiting = 0
@@ -348,7 +393,23 @@ def notify_all_rounds(waiters: int) -> Callable[[Any, int], int]:
                     round_number += 1
                     next_round.notify_all()
 
-        return time_together(notify, *[wait] * waiters)
+        return time_together(threading, notify, *[wait] * waiters)
+
+    return run
+
+
+def start_and_join(threads: int) -> Callable[[Any, int], Cost]:
+    """Threads that end at once, all started and then all joined."""
+
+    def run(threading: Any, rounds: int) -> Cost:
+        begin = read_meter()
+        for _ in range(rounds):
+            started = [threading.Thread(target=int) for _ in range(threads)]
+            for thread in started:
+                thread.start()
+            for thread in started:
+                thread.join()
+        return cost_since(begin)
 
     return run
 
@@ -364,7 +425,7 @@ def queue_over(threading: Any) -> Any:
     return module
 
 
-def queue_round_trips(threading: Any, rounds: int) -> int:
+def queue_round_trips(threading: Any, rounds: int) -> Cost:
     queue = queue_over(threading)
     ping, pong = queue.Queue(), queue.Queue()
 
@@ -378,11 +439,11 @@ def queue_round_trips(threading: Any, rounds: int) -> int:
             ping.get()
             pong.put(i)
 
-    return time_together(here, there)
+    return time_together(threading, here, there)
 
 
-def lock_loops(threads: int) -> Callable[[Any, int], int]:
-    def run(threading: Any, rounds: int) -> int:
+def lock_loops(threads: int) -> Callable[[Any, int], Cost]:
+    def run(threading: Any, rounds: int) -> Cost:
         lock = threading.Lock()
         counter = 0
 
@@ -392,48 +453,48 @@ def lock_loops(threads: int) -> Callable[[Any, int], int]:
                 with lock:
                     counter += 1
 
-        return time_together(*[count] * threads)
+        return time_together(threading, *[count] * threads)
 
     return run
 
 
-def task_rounds(parties: int) -> Callable[[Any, int], int]:
+def task_rounds(parties: int) -> Callable[[Any, int], Cost]:
     """Tasks of one event loop: asyncio.Barrier and aio.Barrier."""
 
-    def run(threading: Any, rounds: int) -> int:
+    def run(threading: Any, rounds: int) -> Cost:
         barrier = (asyncio.Barrier if threading is standard else aio.Barrier)(parties)
 
         async def meet() -> None:
             for _ in range(rounds):
                 await barrier.wait()
 
-        async def main() -> int:
+        async def main() -> Cost:
             tasks = [asyncio.create_task(meet()) for _ in range(parties)]
-            started = perf_counter_ns()
+            begin = read_meter()
             for task in tasks:
                 await task
-            return perf_counter_ns() - started
+            return cost_since(begin)
 
         return asyncio.run(main())
 
     return run
 
 
-def mixed_rounds(threads: int, tasks: int) -> Callable[[Any, int], int]:
+def mixed_rounds(threads: int, tasks: int) -> Callable[[Any, int], Cost]:
     """Threads, and tasks of one event loop: MixedBarrier, and a barrier for threads with one more for each task."""
 
-    def run(threading: Any, rounds: int) -> int:
+    def run(threading: Any, rounds: int) -> Cost:
         if threading is standard:
-            return meet_by_executor(rounds)
+            return meet_by_executor(threading, rounds)
         barrier = aio.MixedBarrier(threads + tasks)
 
         async def meet() -> None:
             for _ in range(rounds):
                 await barrier.wait_async()
 
-        return time_with_loop(rounds, barrier.wait, lambda executor: meet())
+        return time_with_loop(threading, rounds, barrier.wait, lambda executor: meet())
 
-    def meet_by_executor(rounds: int) -> int:
+    def meet_by_executor(threading: Any, rounds: int) -> Cost:
         barrier = standard.Barrier(threads + tasks)
 
         async def meet(executor: Executor) -> None:
@@ -441,11 +502,11 @@ def mixed_rounds(threads: int, tasks: int) -> Callable[[Any, int], int]:
             for _ in range(rounds):
                 await loop.run_in_executor(executor, barrier.wait)
 
-        return time_with_loop(rounds, barrier.wait, meet)
+        return time_with_loop(threading, rounds, barrier.wait, meet)
 
     def time_with_loop(
-        rounds: int, wait: Callable[[], int], meet: Callable[[Executor], Coroutine[Any, Any, None]]
-    ) -> int:
+        threading: Any, rounds: int, wait: Callable[[], int], meet: Callable[[Executor], Coroutine[Any, Any, None]]
+    ) -> Cost:
         def wait_often() -> None:
             for _ in range(rounds):
                 wait()
@@ -454,7 +515,7 @@ def mixed_rounds(threads: int, tasks: int) -> Callable[[Any, int], int]:
             with ThreadPoolExecutor(tasks) as executor:
                 await asyncio.gather(*(meet(executor) for _ in range(tasks)))
 
-        return time_together(lambda: asyncio.run(main()), *[wait_often] * threads)
+        return time_together(threading, lambda: asyncio.run(main()), *[wait_often] * threads)
 
     return run
 
@@ -467,6 +528,8 @@ HAND_OVER = [
     HandOver("Barrier(2): a round", barrier_rounds(2)),
     HandOver("Barrier(8): a round", barrier_rounds(8)),
     HandOver("Condition: notify_all of 20", notify_all_rounds(20)),
+    HandOver("Thread: start + join", start_and_join(1)),
+    HandOver("Thread: start 50, join 50", start_and_join(50)),
     HandOver("queue.Queue: ping-pong", queue_round_trips),
     HandOver("Lock: 4 threads, a turn each", lock_loops(4)),
     HandOver("aio.Barrier(10): a round", task_rounds(10)),
@@ -488,61 +551,94 @@ QUICK_UNCONTENDED_PLAN = Plan(100_000, 15)
 QUICK_HAND_OVER_PLAN = Plan(2_000_000, 3)
 
 
-def calibrate(run: Callable[[int], int], sample: int) -> int:
-    """How many rounds take about as long as a sample."""
-    rounds = 1
-    while (took := run(rounds)) < sample / 4:
+def calibrate(run: Callable[[int], Cost], sample: int, least: int = 1) -> int:
+    """How many rounds take about as long as a sample, and no fewer than this."""
+    rounds = least
+    while (took := run(rounds).wall) < sample / 4:
         rounds *= 4
-    return max(1, round(rounds * sample / took))
+    return max(least, round(rounds * sample / took))
 
 
-def measure(sides: dict[str, Callable[[int], int]], plan: Plan, calls: int) -> dict[str, float]:
-    """The median nanoseconds of each side, for one of so many calls that a round makes."""
-    rounds = {side: calibrate(run, plan.sample) for side, run in sides.items()}
-    samples: dict[str, list[float]] = {side: [] for side in sides}
+class Sample(NamedTuple):
+    """What one call or round cost, in nanoseconds and in switches of threads."""
+
+    wall: float
+    cpu: float
+    switches: float
+
+
+def collect(sides: dict[str, Callable[[int], Cost]], plan: Plan, calls: int, least: int = 1) -> dict[str, list[Sample]]:
+    """The samples of each side, taken in turns, for one of so many calls that a round makes."""
+    rounds = {side: calibrate(run, plan.sample, least) for side, run in sides.items()}
+    samples: dict[str, list[Sample]] = {side: [] for side in sides}
     enabled = gc.isenabled()
     gc.disable()
     try:
         for _ in range(plan.repeats):
             for side, run in sides.items():
-                samples[side].append(run(rounds[side]) / rounds[side] / calls)
+                every = rounds[side] * calls
+                samples[side].append(Sample(*(reading / every for reading in run(rounds[side]))))
     finally:
         if enabled:
             gc.enable()
-    return {side: statistics.median(times) for side, times in samples.items()}
+    return samples
+
+
+def median_sample(samples: list[Sample]) -> Sample:
+    """The medians, each by itself."""
+    return Sample(*(statistics.median(readings) for readings in zip(*samples, strict=True)))
 
 
 class Result(NamedTuple):
     name: str
     kind: str
-    threading: float
-    cthreading: float
-    floor: float | None
+    threading: Sample
+    cthreading: Sample
+    floor: Sample | None
 
     @property
     def ratio(self) -> float:
-        return self.threading / self.cthreading
+        return self.threading.wall / self.cthreading.wall
+
+    @property
+    def cpu_ratio(self) -> float:
+        return self.threading.cpu / self.cthreading.cpu if self.cthreading.cpu else math.inf
 
     @property
     def to_floor(self) -> float | None:
-        return None if self.floor is None else self.cthreading / self.floor
+        return None if self.floor is None else self.cthreading.wall / self.floor.wall
 
     def as_dict(self) -> dict[str, Any]:
-        return {**self._asdict(), "ratio": self.ratio, "to_floor": self.to_floor}
+        row: dict[str, Any] = {
+            "name": self.name,
+            "kind": self.kind,
+            "threading": self.threading.wall,
+            "cthreading": self.cthreading.wall,
+            "floor": None if self.floor is None else self.floor.wall,
+            "ratio": self.ratio,
+            "to_floor": self.to_floor,
+        }
+        if self.kind == "hand-over":
+            row["cpu"] = {"threading": self.threading.cpu, "cthreading": self.cthreading.cpu}
+            row["switches"] = {"threading": self.threading.switches, "cthreading": self.cthreading.switches}
+        return row
 
 
 def measure_row(row: Uncontended | HandOver, quick: bool) -> Result:
     if isinstance(row, Uncontended):
         plan = QUICK_UNCONTENDED_PLAN if quick else UNCONTENDED_PLAN
-        times = measure(sides_of(row), plan, UNROLLED)
-        return Result(row.name, "uncontended", times["threading"], times["cthreading"], times.get("floor"))
-    run = row.run
-    sides: dict[str, Callable[[int], int]] = {
-        "threading": lambda rounds: run(standard, rounds),
-        "cthreading": lambda rounds: run(cthreading, rounds),
-    }
-    times = measure(sides, QUICK_HAND_OVER_PLAN if quick else HAND_OVER_PLAN, 1)
-    return Result(row.name, "hand-over", times["threading"], times["cthreading"], None)
+        samples = collect(sides_of(row), plan, UNROLLED)
+        kind = "uncontended"
+    else:
+        run = row.run
+        sides: dict[str, Callable[[int], Cost]] = {
+            "threading": lambda rounds: run(standard, rounds),
+            "cthreading": lambda rounds: run(cthreading, rounds),
+        }
+        samples = collect(sides, QUICK_HAND_OVER_PLAN if quick else HAND_OVER_PLAN, 1)
+        kind = "hand-over"
+    medians = {side: median_sample(chosen) for side, chosen in samples.items()}
+    return Result(row.name, kind, medians["threading"], medians["cthreading"], medians.get("floor"))
 
 
 class Progress:
@@ -595,12 +691,16 @@ def format_table(results: list[Result]) -> Iterator[str]:
         chosen = [result for result in results if result.kind == kind]
         if not chosen:
             continue
-        yield f"{title:<{width}} {header}" + (f" {'floor':>9} {'to floor':>9}" if kind == "uncontended" else "")
+        yield f"{title:<{width}} {header}" + (
+            f" {'floor':>9} {'to floor':>9}" if kind == "uncontended" else f" {'CPU time':>9}"
+        )
         for result in chosen:
-            floor = "" if result.floor is None else f" {format_time(result.floor):>9} {result.to_floor:>8.2f}x"
+            more = "" if result.floor is None else f" {format_time(result.floor.wall):>9} {result.to_floor:>8.2f}x"
+            if kind == "hand-over":
+                more = f" {result.cpu_ratio:>8.2f}x"
             yield (
-                f"{result.name:<{width}} {format_time(result.threading):>12} {format_time(result.cthreading):>12} "
-                f"{result.ratio:>7.2f}x{floor}"
+                f"{result.name:<{width}} {format_time(result.threading.wall):>12} "
+                f"{format_time(result.cthreading.wall):>12} {result.ratio:>7.2f}x{more}"
             )
         yield f"{'geometric mean':<{width}} {'':>12} {'':>12} {mean_ratio(chosen):>7.2f}x"
         yield ""
@@ -616,7 +716,7 @@ def format_report(run: dict[str, Any], results: list[Result]) -> Iterator[str]:
     yield ""
     yield from format_table(results)
     yield "ratio: how many times as fast cthreading is. floor: the same number of calls to C methods that do nothing;"
-    yield "to floor: how many times as long as that cthreading takes."
+    yield "to floor: how many times as long as that cthreading takes. CPU time: how many times as much threading takes."
 
 
 def pin_to_one_core() -> None:
@@ -651,6 +751,10 @@ def choose_rows(pattern: str) -> list[Uncontended | HandOver]:
 
 
 def main(arguments: list[str] | None = None) -> int:
+    """Measure and print the table, as the command line says; arguments are those after the name of the program.
+
+    Return the exit status: 0, or 130 if it was interrupted.
+    """
     options = parse_arguments(arguments)
     rows = choose_rows(options.only)
     if options.pinned:
