@@ -62,6 +62,11 @@ def between(group: str, name: str, run: Callable[[Any, int], Cost], operations: 
     return Row(group, name, lambda: sides_between(run, others), operations)
 
 
+def herd(group: str, name: str, run: Callable[[Any, int], Cost]) -> Row:
+    """Starting and ending so many threads takes as long as some rounds."""
+    return between(group, name, run, others=group == "herd")._replace(least=50)
+
+
 def program(name: str, run: Callable[[Any, int], Cost], least: int = 1) -> Row:
     return between("program", name, run, others=False)._replace(least=least)
 
@@ -74,20 +79,20 @@ def all_rows() -> list[Row]:
         between("ping-pong", "Event", bench.event_ping_pong),
         between("ping-pong", "Condition", bench.condition_ping_pong),
         between("ping-pong", "Barrier(2)", bench.barrier_rounds(2)),
-        between("herd", "Barrier(8)", bench.barrier_rounds(8)),
-        between("herd", "Barrier(64)", bench.barrier_rounds(64)),
-        between("herd", "notify_all of 100", bench.notify_all_rounds(100)),
-        between("herd", "Event.set, 100 wait", programs.event_wakes(100)),
+        herd("herd", "Barrier(8)", bench.barrier_rounds(8)),
+        herd("herd", "Barrier(64)", bench.barrier_rounds(64)),
+        herd("herd", "notify_all of 100", bench.notify_all_rounds(100)),
+        herd("herd", "Event.set, 100 wait", programs.event_wakes(100)),
         between("start", "start + join, one at a time", bench.start_and_join(1), others=False),
         between("start", "start + join, fifty at once", bench.start_and_join(50), 50, others=False),
         program("queue.Queue, one thread", programs.queue_alone),
         program("queue.Queue(10), two threads", programs.bounded_queue),
         program("queue.Queue, ping-pong", bench.queue_round_trips),
-        program("whispers: 200 queues, 200 threads", programs.whispers(200), least=100),
+        program("whispers: 200 queues, 200 threads", programs.whispers(200), least=1000),
         program("20 workers between two queues", programs.workers_between_queues(20), least=1000),
         program("ThreadPoolExecutor, many tasks", programs.pool_many),
         program("ThreadPoolExecutor, one at a time", programs.pool_one_by_one),
-        program("cpython issue 104391", programs.event_under_lock),
+        program("cpython issue 104391", programs.event_under_lock, least=40),
         program("HTTP server, a thread a connection", programs.http_server),
         between("shared", "own locks, 1 thread", programs.loops_on_locks(1, False, 1, 1)),
         between("shared", "own locks, 2 threads", programs.loops_on_locks(2, False, 1, 1)),
@@ -107,7 +112,7 @@ def all_rows() -> list[Row]:
         "Event.set": programs.event_wakes,
     }
     for name, run in growing.items():
-        rows += [between("growth", f"{name}, {threads} threads", run(threads), others=False) for threads in GROWTH]
+        rows += [herd("growth", f"{name}, {threads} threads", run(threads)) for threads in GROWTH]
     return rows
 
 

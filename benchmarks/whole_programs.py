@@ -278,7 +278,7 @@ def event_wakes(waiters: int) -> Callable[[Any, int], Cost]:
 
         def wait() -> None:
             nonlocal waiting, went_on
-            for number in range(rounds):
+            for number in range(rounds + 1):
                 with guard:
                     waiting += 1
                     if waiting == waiters:
@@ -294,7 +294,7 @@ def event_wakes(waiters: int) -> Callable[[Any, int], Cost]:
         for thread in threads:
             thread.start()
         total = Cost(0, 0, 0)
-        for number in range(rounds):
+        for number in range(rounds + 1):
             all_wait.acquire()
             sleep(0.001)  # the last one says so before it waits
             waiting = went_on = 0
@@ -303,7 +303,8 @@ def event_wakes(waiters: int) -> Callable[[Any, int], Cost]:
             all_went_on.acquire()
             cost = cost_since(begin)
             events[number % 2].clear()
-            total = Cost(*map(sum, zip(total, cost, strict=True)))
+            if number < rounds:  # after the last one the threads end, which is another matter
+                total = Cost(*map(sum, zip(total, cost, strict=True)))
         for thread in threads:
             thread.join()
         return total

@@ -8,46 +8,43 @@
 #include <stddef.h>
 #include <unistd.h>
 
+#include "admission.h"
 #include "guard.h"
 
 /* All times are in nanoseconds. */
 
 /* Looking longer than sleeping would take cannot pay, and not longer than waking a core takes, at worst. */
-#define LOOK_AT_MOST 200000
+#define LOOK_AT_MOST 50000
 /* How long to look as long as nobody has slept there. */
 #define LOOK_AT_FIRST 50000
 /* What a wait counts at most: one that lasts longer says nothing about waking. */
+#define LOOK_LITTLE 30000
 #define COUNT_AT_MOST 1000000
 /* The weight of the latest wait in a mean: one in so many. */
 #define MEAN_OF 8
 /* One wait in so many goes the way that looks dearer; where it has been more than twice as dear, one in so many. */
 #define TRY_ONE_IN 64
 #define TRY_SELDOM_ONE_IN 512
-/* How long the woken waits for its waker to let go. */
-#define LET_GO_WITHIN 2000
-/* A yield that takes longer than this has let another program have the core, for a slice of the scheduler's. */
-#define YIELD_LOST 1000000
-/* How many yields are left out after such a one; twice as many after each further one, until some have been good. */
-#define YIELDS_LEFT_OUT 256
-#define YIELDS_LEFT_OUT_AT_MOST 65536
 /* How many looks there are to one look at the clock, which costs about as much. */
 #define LOOKS 16
+/* How often to let others have the core, where there is only one. */
+#define YIELDS 3
 
 #define RECORD_BITS 10
 
 /* What is known about one place, or a few that share the record: it need not be exact. */
-typedef struct {
+struct spin_record {
     _Atomic uint32_t mean[2]; /* by spin_way; 0: not known */
     atomic_bool promising;    /* the way that was dearer has just been the cheaper: to be tried again */
-} record;
+};
 
-static record records[1 << RECORD_BITS];
+static spin_record records[1 << RECORD_BITS];
 
 /* How many threads are looking now, and how many cores they may use: more would be in each other's way. */
 static atomic_int looking;
 static atomic_int cores;
 
-static record *
+static spin_record *
 record_of(const void *place)
 {
     /* Fibonacci hashing: the low bits of an address tell little, and the product has the best in its high ones. */
@@ -85,9 +82,8 @@ forget_cores(void)
     atomic_store_explicit(&cores, 0, memory_order_relaxed);
 }
 
-/* Returns true once in so many calls, at random: a fixed step could keep time with the program. */
-static bool
-once_in(uint32_t many)
+bool
+spin_once_in(uint32_t many)
 {
     static _Thread_local uint32_t state; /* xorshift, which never comes to 0 */
     if (state == 0) {
@@ -110,11 +106,11 @@ running_mean(int64_t mean, int64_t latest)
 static bool
 looking_pays(int64_t look, int64_t sleep)
 {
-    return look < sleep / 2;
+    return look < sleep / 2 || (look < LOOK_LITTLE && look < sleep - sleep / 4);
 }
 
 static spin_way
-choose(record *known)
+choose(spin_record *known)
 {
     uint32_t sleep = atomic_load_explicit(&known->mean[SPIN_SLEEP], memory_order_relaxed);
     uint32_t look = atomic_load_explicit(&known->mean[SPIN_LOOK], memory_order_relaxed);
@@ -128,7 +124,7 @@ choose(record *known)
     }
     uint32_t low = cheaper == SPIN_LOOK ? look : sleep;
     uint32_t high = cheaper == SPIN_LOOK ? sleep : look;
-    if (once_in(high / 2 > low ? TRY_SELDOM_ONE_IN : TRY_ONE_IN)) {
+    if (spin_once_in(high / 2 > low ? TRY_SELDOM_ONE_IN : TRY_ONE_IN)) {
         forget_cores();
         return dearer;
     }
@@ -136,10 +132,17 @@ choose(record *known)
 }
 
 static int64_t
-look_for(record *known)
+look_for(spin_record *known)
 {
     uint32_t sleep = atomic_load_explicit(&known->mean[SPIN_SLEEP], memory_order_relaxed);
     return sleep == 0 ? LOOK_AT_FIRST : sleep < LOOK_AT_MOST ? sleep : LOOK_AT_MOST;
+}
+
+/* Whether there are more threads that could do with a core than cores. */
+static bool
+is_crowded(void)
+{
+    return atomic_load_explicit(&looking, memory_order_relaxed) + admission_on_their_way() > core_count();
 }
 
 /* Looks for a token until `end`. Returns whether there is one. */
@@ -153,29 +156,40 @@ look(parker *parker, int64_t end)
             }
             guard_pause();
         }
-    } while (park_now() < end);
+    } while (park_now() < end && !is_crowded());
+    return false;
+}
+
+/* On one core, nobody can leave a token as long as this thread keeps it: lets others have it, a few times. Returns whether
+ * there is a token. */
+static bool
+look_between_yields(parker *parker)
+{
+    for (int yields = 0; yields < YIELDS; yields++) {
+        guard_yield();
+        if (parker_has_token(parker)) {
+            return true;
+        }
+    }
     return false;
 }
 
 void
-spin_begin(spin *self, const void *place, parker *parker, int64_t deadline)
+spin_begin(spin *self, const void *place, parker *parker, int64_t now, int64_t deadline)
 {
-    self->place = place;
+    spin_record *known = record_of(place);
+    int count = core_count();
+    self->known = known;
     self->way = SPIN_SLEEP;
     self->found = false;
-    self->began = park_now();
-    int count = core_count();
-    record *known = record_of(place);
-    if (count < 2 && once_in(TRY_SELDOM_ONE_IN)) {
-        forget_cores();
-    }
-    if (count < 2 || choose(known) == SPIN_SLEEP) {
+    self->began = now;
+    if (choose(known) == SPIN_SLEEP) {
         return;
     }
-    if (atomic_fetch_add_explicit(&looking, 1, memory_order_relaxed) < count) {
-        int64_t end = self->began + look_for(known);
+    if (atomic_fetch_add_explicit(&looking, 1, memory_order_relaxed) < (count < 2 ? 2 : count)) {
+        int64_t end = now + look_for(known);
         self->way = SPIN_LOOK;
-        self->found = look(parker, end < deadline ? end : deadline);
+        self->found = count < 2 ? look_between_yields(parker) : look(parker, end < deadline ? end : deadline);
         if (!self->found) {
             park_has_looked();
         }
@@ -186,6 +200,7 @@ spin_begin(spin *self, const void *place, parker *parker, int64_t deadline)
 void
 spin_end(spin *self, park_result result, int64_t now)
 {
+    spin_record *known = self->known;
     int64_t took = now - self->began;
     if (result == PARK_TIMED_OUT) {
         if (self->way == SPIN_SLEEP) {
@@ -196,7 +211,6 @@ spin_end(spin *self, park_result result, int64_t now)
     if (took > COUNT_AT_MOST) {
         took = COUNT_AT_MOST;
     }
-    record *known = record_of(self->place);
     int64_t mean = atomic_load_explicit(&known->mean[self->way], memory_order_relaxed);
     int64_t other =
         atomic_load_explicit(&known->mean[self->way == SPIN_LOOK ? SPIN_SLEEP : SPIN_LOOK], memory_order_relaxed);
@@ -213,88 +227,4 @@ void
 spin_after_fork(void)
 {
     atomic_store_explicit(&looking, 0, memory_order_relaxed);
-}
-
-/* How often a thread has let go of the GIL in order to wait. */
-static atomic_uint let_go_count;
-
-/* How many yields are left out from now on, and how many were after the last that was lost. */
-static atomic_int yields_to_leave_out;
-static atomic_int yields_left_out;
-
-static int
-current_core(void)
-{
-#ifdef __linux__
-    return sched_getcpu();
-#else
-    return -1;
-#endif
-}
-
-void
-spin_note_waker(spin_waker *self)
-{
-    unsigned count = atomic_load_explicit(&let_go_count, memory_order_relaxed);
-    atomic_store_explicit(&self->let_go_seen, count, memory_order_relaxed);
-    atomic_store_explicit(&self->core, current_core(), memory_order_relaxed);
-}
-
-void
-spin_let_go(void)
-{
-    atomic_fetch_add_explicit(&let_go_count, 1, memory_order_relaxed);
-}
-
-static bool
-has_let_go(const spin_waker *waker)
-{
-    unsigned seen = atomic_load_explicit(&waker->let_go_seen, memory_order_relaxed);
-    return atomic_load_explicit(&let_go_count, memory_order_relaxed) != seen;
-}
-
-/* Lets the waker, which this thread has driven from its core by waking up, go on; unless others want that core. */
-static void
-yield_core(void)
-{
-    if (atomic_load_explicit(&yields_to_leave_out, memory_order_relaxed) > 0) {
-        atomic_fetch_sub_explicit(&yields_to_leave_out, 1, memory_order_relaxed);
-        return;
-    }
-    int64_t began = park_now();
-    guard_yield();
-    int left_out = atomic_load_explicit(&yields_left_out, memory_order_relaxed);
-    if (park_now() - began < YIELD_LOST) {
-        left_out -= left_out / 64;
-    }
-    else {
-        left_out = left_out < YIELDS_LEFT_OUT ? YIELDS_LEFT_OUT : 2 * left_out;
-        left_out = left_out < YIELDS_LEFT_OUT_AT_MOST ? left_out : YIELDS_LEFT_OUT_AT_MOST;
-        atomic_store_explicit(&yields_to_leave_out, left_out, memory_order_relaxed);
-    }
-    atomic_store_explicit(&yields_left_out, left_out, memory_order_relaxed);
-}
-
-void
-spin_until_let_go(const spin *self, const spin_waker *waker)
-{
-    if (has_let_go(waker)) {
-        return;
-    }
-    if (!self->found) {
-        int core = current_core();
-        if (core >= 0 && core == atomic_load_explicit(&waker->core, memory_order_relaxed)) {
-            yield_core();
-        }
-        return;
-    }
-    int64_t end = park_now() + LET_GO_WITHIN;
-    do {
-        for (int looks = 0; looks < LOOKS; looks++) {
-            if (has_let_go(waker)) {
-                return;
-            }
-            guard_pause();
-        }
-    } while (park_now() < end);
 }

@@ -18,17 +18,20 @@ typedef enum {
     SPIN_LOOK,
 } spin_way;
 
+/* What is known about the waits at one place. */
+typedef struct spin_record spin_record;
+
 /* One wait that is timed. */
 typedef struct {
-    const void *place;
+    spin_record *known;
     spin_way way;
     bool found; /* a token, by looking */
     int64_t began;
 } spin;
 
-/* Before the wait at `place`, an address that is only compared: decides the way, and looks for the parker's token as
+/* Before the wait at `place`, which begins `now`; an address that is only compared: decides the way, and looks for the parker's token as
  * long as that is promising. Only the parker's own thread, which parks next, whatever was found. */
-void spin_begin(spin *self, const void *place, parker *parker, int64_t deadline);
+void spin_begin(spin *self, const void *place, parker *parker, int64_t now, int64_t deadline);
 
 /* After the wait, which ended `now`: notes how long it took. One that timed out says nothing about waking: looking was in
  * vain. */
@@ -37,20 +40,7 @@ void spin_end(spin *self, park_result result, int64_t now);
 /* In a child after a fork, in its only thread: nobody is looking. */
 void spin_after_fork(void);
 
-/* What a waker leaves for the thread that it wakes. This and what follows is for interpreters with a GIL. */
-typedef struct {
-    _Atomic unsigned let_go_seen; /* how often a thread had let go of the GIL in order to wait */
-    _Atomic int core;             /* that the waker ran on; -1: not known */
-} spin_waker;
-
-/* The caller, which has the GIL, is about to wake the thread that this is for. */
-void spin_note_waker(spin_waker *self);
-
-/* The caller has let go of the GIL, in order to wait. */
-void spin_let_go(void);
-
-/* A woken thread is about to ask for the GIL. Its waker has that still, as a rule, and lets go of it soon, to wait in
- * its turn. Who asks earlier goes to sleep again, and has to be woken once more. So this gives the waker a moment. */
-void spin_until_let_go(const spin *self, const spin_waker *waker);
+/* Returns true once in so many calls, at random: a fixed step could keep time with the program. */
+bool spin_once_in(uint32_t many);
 
 #endif

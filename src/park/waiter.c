@@ -4,6 +4,7 @@
 #endif
 #include "waiter.h"
 
+#include "admission.h"
 #include "spin.h"
 
 #include <pthread.h>
@@ -49,6 +50,7 @@ after_fork_in_child(void)
     waiter_generation++;
     park_after_fork();
     spin_after_fork();
+    admission_after_fork();
     spare_unlock();
 }
 
@@ -135,7 +137,9 @@ waiter_begin(void)
     self->away = false;
     self->outcome = 0;
     self->thread = 0;
-    self->since = park_now();
+    self->restricted = false;
+    self->admission = ADMISSION_HERE;
+    self->began = self->since = park_now();
     self->outer = waits.innermost;
     waits.innermost = self;
     return self;

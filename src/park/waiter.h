@@ -12,15 +12,23 @@
 #define PARK_WAITER_H
 
 #include "park.h"
-#include "spin.h"
 
 struct waitqueue;
 
 typedef enum {
     WAITER_WAITING, /* nothing has happened yet */
+    WAITER_ALERTED, /* told that its turn comes soon, still in its queue */
     WAITER_WOKEN,   /* told to try again, still in its queue */
     WAITER_GRANTED, /* has what it waits for, and is in no queue */
 } waiter_state;
+
+/* Where the waiting thread is, as admission.h sees it. */
+typedef enum {
+    ADMISSION_HERE, /* it has the interpreter, or is not of those that are restricted */
+    ADMISSION_ASLEEP,
+    ADMISSION_PUT_OFF,
+    ADMISSION_ON_ITS_WAY,
+} admission_state;
 
 typedef struct waiter {
     struct waiter *next; /* in the queue's ring; both guarded by the queue */
@@ -30,8 +38,12 @@ typedef struct waiter {
     int outcome;                     /* the primitive's own, written by the waker before GRANTED */
     bool away;                       /* runs a signal handler: not to be relied on; guarded */
     unsigned long thread;            /* the waiting thread, as its interpreter calls it */
-    int64_t since;                   /* from when on it counts as kept waiting; 0: not yet */
-    spin_waker waker;                /* left by who wakes it, for spin_until_let_go */
+    int64_t began;                   /* when the wait did; 0 once it has parked; its own thread's */
+    int64_t since;                   /* from when on it counts as kept waiting; 0: not yet; guarded */
+    bool restricted;                 /* whether admission.h counts it */
+    uint8_t admission;               /* an admission_state; this and the links are guarded by the interpreter */
+    struct waiter *put_off_next;
+    struct waiter *put_off_previous;
     parker parker;
     struct waiter *outer; /* the same thread's next outer wait, or the next in a list of spare ones */
 } waiter;

@@ -1,7 +1,7 @@
 /* The slower half of waitqueue.h. */
 #include "waitqueue.h"
 
-#include "spin.h"
+#include "admission.h"
 
 void
 waitqueue_rebuild(waitqueue *self)
@@ -44,8 +44,7 @@ waitqueue_take_all(waitqueue *self)
 void
 waiter_wake(waiter *w)
 {
-    spin_note_waker(&w->waker);
-    parker_unpark(&w->parker);
+    admission_wake(w);
 }
 
 void

@@ -8,8 +8,22 @@ wake_first(permits *self)
     waiter *first = waitqueue_first(&self->queue);
     waiter *w = first;
     for (int64_t count = permits_count(self); w != NULL && count > 0; count--) {
-        if (w->state == WAITER_WAITING) {
+        if (w->state == WAITER_WAITING || w->state == WAITER_ALERTED) {
             w->state = WAITER_WOKEN;
+            waiter_wake(w);
+        }
+        w = w->next == first ? NULL : w->next;
+    }
+}
+
+static void
+alert_next(permits *self)
+{
+    waiter *first = waitqueue_first(&self->queue);
+    waiter *w = first;
+    for (int count = 0; w != NULL && count < PERMITS_ALERTED; count++) {
+        if (w->state == WAITER_WAITING && w->since == 0) {
+            w->state = WAITER_ALERTED;
             waiter_wake(w);
         }
         w = w->next == first ? NULL : w->next;
@@ -72,6 +86,7 @@ take_if_possible(permits *self, waiter *w)
     }
     if (permits_try_take(self)) {
         leave(self, w);
+        alert_next(self);
         return true;
     }
     if (w->state == WAITER_WOKEN && w->since == 0) {
@@ -207,7 +222,7 @@ static bool
 is_kept_waiting(const waiter *w)
 {
     /* At the interpreter's end the waiter may be a thread that never runs again: it must try for itself. */
-    return w->since != 0 && park_now() - w->since >= PERMITS_FAIR_AFTER && !Py_IsFinalizing();
+    return w->since > 0 && park_now() - w->since >= PERMITS_FAIR_AFTER && !Py_IsFinalizing();
 }
 
 bool

@@ -40,6 +40,8 @@ typedef struct {
 #define PERMITS_LOOKS 0
 #endif
 
+#define PERMITS_ALERTED 2
+
 /* The slow halves of the functions below. */
 int permits_take_slow(permits *self, int64_t wait, int64_t limit);
 bool permits_give_slow(permits *self, int64_t count, int64_t limit);

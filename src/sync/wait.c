@@ -1,6 +1,7 @@
 /* Parking with the thread state detached, and the wait that keeps its place in the queue. See wait.h. */
 #include "wait.h"
 
+#include "../park/admission.h"
 #include "../park/spin.h"
 #include "../stats.h"
 
@@ -13,9 +14,20 @@
 /* The running mean of the nanoseconds that a thread waits for the GIL once it is awake. */
 static _Atomic int64_t gil_wait_mean;
 
+/* When this thread last asked for the GIL and had to wait long, and when it got it. */
+static _Thread_local struct {
+    int64_t asked;
+    int64_t got;
+} long_wait;
+
 static void
-note_gil_wait(int64_t took)
+note_gil_wait(int64_t asked, int64_t now)
 {
+    int64_t took = now - asked;
+    if (took > GIL_WAIT_LONG) {
+        long_wait.asked = asked;
+        long_wait.got = now;
+    }
     int64_t mean = atomic_load_explicit(&gil_wait_mean, memory_order_relaxed);
     took = took < GIL_WAIT_AT_MOST ? took : GIL_WAIT_AT_MOST;
     atomic_store_explicit(&gil_wait_mean, mean + (took - mean) / 8, memory_order_relaxed);
@@ -25,6 +37,18 @@ bool
 wait_is_for_gil(void)
 {
     return atomic_load_explicit(&gil_wait_mean, memory_order_relaxed) > GIL_WAIT_LONG;
+}
+
+/* When the wait that begins now counts as begun. Who has just got the GIL after a long wait, and now finds a lock taken
+ * by the very thread that gave it the GIL, has waited for the lock all the time. */
+static int64_t
+begin_of_wait(int64_t now)
+{
+    int64_t asked = long_wait.asked;
+    if (asked != 0) {
+        long_wait.asked = 0;
+    }
+    return asked != 0 && now - long_wait.got < GIL_WAIT_LONG ? asked : now;
 }
 
 waiter *
@@ -43,9 +67,27 @@ wait_begin(void)
         return NULL;
     }
     w->thread = thread_ident();
+    w->since = begin_of_wait(w->began);
+#ifndef PARK_FREE_THREADED
+    w->restricted = PyInterpreterState_Get() == PyInterpreterState_Main();
+#endif
     stats_count(&stats.waits);
     return w;
 }
+
+/* The sleep itself, detached. */
+static park_result
+sleep_on(spin *attempt, waiter *w, const void *place, int64_t deadline)
+{
+    int64_t asleep = stats_sleep();
+    spin_begin(attempt, place, &w->parker, w->began != 0 ? w->began : park_now(), deadline);
+    w->began = 0;
+    park_result result = parker_park(&w->parker, deadline);
+    stats_woken(asleep);
+    return result;
+}
+
+#ifdef PARK_FREE_THREADED
 
 park_result
 wait_park(waiter *w, int64_t deadline)
@@ -53,25 +95,33 @@ wait_park(waiter *w, int64_t deadline)
     spin attempt;
     const void *place = atomic_load_explicit(&w->queue, memory_order_relaxed);
     PyThreadState *thread_state = PyEval_SaveThread();
-#ifndef PARK_FREE_THREADED
-    spin_let_go();
-#endif
-    int64_t asleep = stats_sleep();
-    spin_begin(&attempt, place, &w->parker, deadline);
-    park_result result = parker_park(&w->parker, deadline);
-    stats_woken(asleep);
-#ifndef PARK_FREE_THREADED
-    if (result == PARK_UNPARKED) {
-        spin_until_let_go(&attempt, &w->waker);
-    }
-#endif
-    int64_t asked = park_now();
+    park_result result = sleep_on(&attempt, w, place, deadline);
+    PyEval_RestoreThread(thread_state);
+    spin_end(&attempt, result, park_now());
+    return result;
+}
+
+#else
+
+park_result
+wait_park(waiter *w, int64_t deadline)
+{
+    spin attempt;
+    const void *place = atomic_load_explicit(&w->queue, memory_order_relaxed);
+    waiter *next = admission_sleep(w);
+    PyThreadState *thread_state = PyEval_SaveThread();
+    admission_let_go(next);
+    park_result result = sleep_on(&attempt, w, place, deadline);
+    int64_t asked = admission_approach();
     PyEval_RestoreThread(thread_state);
     int64_t now = park_now();
-    note_gil_wait(now - asked);
+    admission_arrive(w, now - asked);
+    note_gil_wait(asked, now);
     spin_end(&attempt, result, now);
     return result;
 }
+
+#endif
 
 static bool
 is_granted(waiter *w)

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <time.h>
 
+#include "../park/admission.h"
 #include "../stats.h"
 #include "../sync/wait.h"
 
@@ -153,6 +154,49 @@ handle_adopt(thread_handle *self, unsigned long ident, unsigned long native_id)
     unlock_all();
 }
 
+#ifdef PARK_FREE_THREADED
+
+static void
+come_in(PyThreadState *thread_state)
+{
+    PyEval_RestoreThread(thread_state);
+}
+
+static void
+go_out(void)
+{
+    PyThreadState_DeleteCurrent();
+}
+
+#else
+
+/* Whether this interpreter's threads are those that admission.h is for. */
+static bool
+is_restricted(void)
+{
+    return PyInterpreterState_Get() == PyInterpreterState_Main();
+}
+
+static void
+come_in(PyThreadState *thread_state)
+{
+    int64_t asked = admission_approach();
+    PyEval_RestoreThread(thread_state);
+    if (is_restricted()) {
+        admission_enter(park_now() - asked);
+    }
+}
+
+static void
+go_out(void)
+{
+    waiter *next = is_restricted() ? admission_leave() : NULL;
+    PyThreadState_DeleteCurrent();
+    admission_let_go(next);
+}
+
+#endif
+
 static void
 run_body(thread_handle *self)
 {
@@ -161,10 +205,10 @@ run_body(thread_handle *self)
     if (thread_state == NULL) {
         return;
     }
-    PyEval_RestoreThread(thread_state);
+    come_in(thread_state);
     self->body(self->argument);
     PyThreadState_Clear(thread_state);
-    PyThreadState_DeleteCurrent();
+    go_out();
 }
 
 static void *
@@ -380,6 +424,8 @@ handle_join(thread_handle *self, int64_t deadline)
         if (w == NULL) {
             return -1;
         }
+        /* It is woken by a thread that no longer has the interpreter. */
+        w->restricted = false;
         handle_take(self);
         int status = 0;
         if (enter_joiners(self, w)) {

@@ -7,6 +7,7 @@
  * destroyed, at any time. */
 #include "shutdown.h"
 
+#include "../park/admission.h"
 #include "registry.h"
 
 int
@@ -133,6 +134,9 @@ close_down(PyObject *module, PyObject *Py_UNUSED(ignored))
         return NULL;
     }
 #endif
+    if (PyInterpreterState_Get() == PyInterpreterState_Main()) {
+        admission_end();
+    }
     handle_wait_for_births();
     Py_RETURN_NONE;
 }
@@ -339,6 +343,9 @@ int
 shutdown_exec(PyObject *module)
 {
     module_state *state = module_get_state(module);
+    if (PyInterpreterState_Get() == PyInterpreterState_Main()) {
+        admission_begin();
+    }
     state->stdlib_main_thread_type = Py_XNewRef(PyDict_GetItemString(state->stdlib, "_MainThread"));
     state->stdlib_shutdown = Py_XNewRef(PyDict_GetItemString(state->stdlib, "_shutdown"));
     if (state->stdlib_main_thread_type == NULL || state->stdlib_shutdown == NULL) {
