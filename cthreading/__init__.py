@@ -55,6 +55,7 @@ for _name in (*__all__, "__excepthook__", "activeCount", "currentThread", *_PRIV
         globals()[_name] = getattr(_core, _name)
     elif _name in __all__ and _name not in globals():
         globals()[_name] = _theirs[_name]
+reuse_threads = _core.reuse_threads
 _CRLock = _PyRLock = _RLock = _core.RLock
 
 

@@ -277,6 +277,7 @@ static PyModuleDef_Slot module_slots[] = {
     {Py_mod_exec, shutdown_prepare_exec},
     {Py_mod_exec, handle_object_exec},
     {Py_mod_exec, thread_exec},
+    {Py_mod_exec, reuse_exec},
     {Py_mod_exec, registry_exec},
     {Py_mod_exec, hooks_exec},
     {Py_mod_exec, timer_exec},

@@ -128,6 +128,7 @@ int aio_mixed_barrier_exec(PyObject *module);
 int shutdown_prepare_exec(PyObject *module);
 int handle_object_exec(PyObject *module);
 int thread_exec(PyObject *module);
+int reuse_exec(PyObject *module);
 int registry_exec(PyObject *module);
 int hooks_exec(PyObject *module);
 int timer_exec(PyObject *module);

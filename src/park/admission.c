@@ -268,6 +268,15 @@ admission_arrive(waiter *w, int64_t waited)
     admission_enter(waited);
 }
 
+void
+admission_give_up(waiter *w)
+{
+    if (w->admission == ADMISSION_ON_ITS_WAY) {
+        on_their_way--;
+    }
+    w->admission = ADMISSION_HERE;
+}
+
 static void
 forget_all(void)
 {

@@ -40,6 +40,9 @@ int64_t admission_approach(void);
 /* The caller has the interpreter, after it has waited for it for so many nanoseconds. */
 void admission_arrive(waiter *w, int64_t waited);
 
+/* The waiter's thread does not come, after all. Without the interpreter. */
+void admission_give_up(waiter *w);
+
 /* The same for a new thread. */
 void admission_enter(int64_t waited);
 

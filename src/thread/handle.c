@@ -11,6 +11,7 @@
 #include "../park/admission.h"
 #include "../stats.h"
 #include "../sync/wait.h"
+#include "reuse.h"
 
 /* What the starter tells the new thread. */
 #define ORDER_WAIT 0
@@ -154,36 +155,29 @@ handle_adopt(thread_handle *self, unsigned long ident, unsigned long native_id)
     unlock_all();
 }
 
-#ifdef PARK_FREE_THREADED
-
-static void
-come_in(PyThreadState *thread_state)
-{
-    PyEval_RestoreThread(thread_state);
-}
-
-static void
-go_out(void)
-{
-    PyThreadState_DeleteCurrent();
-}
-
-#else
-
 /* Whether this interpreter's threads are those that admission.h is for. */
 static bool
 is_restricted(void)
 {
+#ifdef PARK_FREE_THREADED
+    return false;
+#else
     return PyInterpreterState_Get() == PyInterpreterState_Main();
+#endif
 }
 
+/* Gets the interpreter. `used` is the OS thread if it has been used before. */
 static void
-come_in(PyThreadState *thread_state)
+come_in(PyThreadState *thread_state, reusable *used)
 {
     int64_t asked = admission_approach();
     PyEval_RestoreThread(thread_state);
-    if (is_restricted()) {
-        admission_enter(park_now() - asked);
+    int64_t waited = park_now() - asked;
+    if (used != NULL) {
+        reuse_arrive(used, waited);
+    }
+    else if (is_restricted()) {
+        admission_enter(waited);
     }
 }
 
@@ -195,20 +189,61 @@ go_out(void)
     admission_let_go(next);
 }
 
-#endif
-
 static void
-run_body(thread_handle *self)
+run_body(thread_handle *self, reusable *used)
 {
     PyThreadState *thread_state = PyThreadState_New(self->interpreter);
     atomic_store(&self->born, true);
     if (thread_state == NULL) {
+        if (used != NULL) {
+            reuse_stay_out(used);
+        }
         return;
     }
-    come_in(thread_state);
+    come_in(thread_state, used);
     self->body(self->argument);
     PyThreadState_Clear(thread_state);
     go_out();
+}
+
+bool
+handle_has_order(thread_handle *self)
+{
+    return atomic_load_explicit(&self->order, memory_order_acquire) != ORDER_WAIT;
+}
+
+static void
+do_as_ordered(thread_handle *self, reusable *used)
+{
+    if (self->order == ORDER_CALL) {
+        run_body(self, used);
+    }
+    else if (used != NULL) {
+        reuse_stay_out(used);
+    }
+}
+
+static void
+end(thread_handle *self)
+{
+    handle_finish(self);
+    handle_drop(self);
+}
+
+/* An OS thread that does the work of one handle after the other. */
+static void
+serve(reusable *self, thread_handle *first)
+{
+    reuse_begin(self);
+    do_as_ordered(first, NULL);
+    reuse_offer(self);
+    end(first);
+    thread_handle *handle;
+    while ((handle = reuse_wait(self)) != NULL) {
+        do_as_ordered(handle, self);
+        reuse_offer(self);
+        end(handle);
+    }
 }
 
 static void *
@@ -218,14 +253,16 @@ thread_main(void *argument)
 #ifdef PY_HAVE_THREAD_NATIVE_ID
     atomic_store(&self->native_id, PyThread_get_thread_native_id());
 #endif
-    while (atomic_load_explicit(&self->order, memory_order_acquire) == ORDER_WAIT) {
+    while (!handle_has_order(self)) {
         parker_park(&self->start, PARK_FOREVER);
     }
-    if (self->order == ORDER_CALL) {
-        run_body(self);
+    if (self->reusable != NULL) {
+        serve(self->reusable, self);
     }
-    handle_finish(self);
-    handle_drop(self);
+    else {
+        do_as_ordered(self, NULL);
+        end(self);
+    }
     return NULL;
 }
 
@@ -248,6 +285,24 @@ create_os_thread(thread_handle *self)
     return error;
 }
 
+/* Creates an OS thread for the handle. Returns 0 or an errno value. */
+static int
+begin_os_thread(thread_handle *self)
+{
+    self->reusable = reuse_new();
+    /* One that is used again is joined by nobody. */
+    bool joinable = self->reusable == NULL;
+    int error = create_os_thread(self);
+    if (error != 0 && self->reusable != NULL) {
+        reuse_free(self->reusable);
+        self->reusable = NULL;
+    }
+    if (error == 0 && joinable) {
+        atomic_store(&self->reaped, false);
+    }
+    return error;
+}
+
 int
 handle_create(thread_handle *self, void (*body)(void *), void *argument)
 {
@@ -257,10 +312,14 @@ handle_create(thread_handle *self, void (*body)(void *), void *argument)
     atomic_store(&self->order, ORDER_WAIT);
     atomic_store(&self->born, false);
     handle_take(self);
+    self->used = reuse_take();
+    if (self->used != NULL) {
+        reuse_assign(self->used, self);
+    }
     lock_all();
     list_add(self);
     unlock_all();
-    int error = create_os_thread(self);
+    int error = self->used == NULL ? begin_os_thread(self) : 0;
     if (error != 0) {
         lock_all();
         list_remove(self);
@@ -270,7 +329,6 @@ handle_create(thread_handle *self, void (*body)(void *), void *argument)
         return error;
     }
     self->ident = (unsigned long)self->thread;
-    atomic_store(&self->reaped, false);
     stats_count(&stats.threads);
     return 0;
 }
@@ -278,11 +336,17 @@ handle_create(thread_handle *self, void (*body)(void *), void *argument)
 void
 handle_proceed(thread_handle *self, bool call)
 {
+    waiter *w = self->used == NULL ? NULL : reuse_get_ready(self->used, call);
     if (!call) {
         atomic_store(&self->born, true);
     }
     atomic_store_explicit(&self->order, call ? ORDER_CALL : ORDER_END, memory_order_release);
-    parker_unpark(&self->start);
+    if (w != NULL) {
+        reuse_wake(w);
+    }
+    else {
+        parker_unpark(&self->start);
+    }
 }
 
 /* Lets other threads run, for waits that take no longer than a new thread needs to come up. */

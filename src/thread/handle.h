@@ -30,6 +30,8 @@ typedef struct thread_handle {
     uint32_t generation; /* the fork generation in which `thread` means something to pthread_join */
     waitqueue joiners;
     parker start;
+    struct reusable *reusable; /* the OS thread, a new one, if it may be used again: see reuse.h */
+    struct reusable *used;     /* the same of one that is used again */
     void (*body)(void *);
     void *argument;
 } thread_handle;
@@ -52,6 +54,9 @@ int handle_create(thread_handle *self, void (*body)(void *), void *argument);
 
 /* Tells the thread that handle_create made to go on; or, with `call` false, to end without calling anything. */
 void handle_proceed(thread_handle *self, bool call);
+
+/* Whether handle_proceed has been called. */
+bool handle_has_order(thread_handle *self);
 
 /* Waits, detached, until the new thread has its thread state. */
 void handle_wait_for_birth(thread_handle *self);

@@ -9,6 +9,7 @@
 
 #include "../park/admission.h"
 #include "registry.h"
+#include "reuse.h"
 
 int
 shutdown_check_start(module_state *state)
@@ -136,6 +137,7 @@ close_down(PyObject *module, PyObject *Py_UNUSED(ignored))
 #endif
     if (PyInterpreterState_Get() == PyInterpreterState_Main()) {
         admission_end();
+        reuse_set_limits(0, 0);
     }
     handle_wait_for_births();
     Py_RETURN_NONE;
@@ -162,6 +164,14 @@ static PyObject *
 before_fork(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
 {
     handle_wait_for_births();
+    reuse_before_fork();
+    Py_RETURN_NONE;
+}
+
+static PyObject *
+after_fork_in_parent(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
+{
+    reuse_after_fork();
     Py_RETURN_NONE;
 }
 
@@ -221,6 +231,7 @@ static PyMethodDef shutdown_functions[] = {
 static PyMethodDef end_main_thread_definition = {"_end_main_thread", end_main_thread, METH_NOARGS, NULL};
 static PyMethodDef close_down_definition = {"_close_down", close_down, METH_NOARGS, NULL};
 static PyMethodDef before_fork_definition = {"_before_fork", before_fork, METH_NOARGS, NULL};
+static PyMethodDef after_fork_in_parent_definition = {"_after_fork_in_parent", after_fork_in_parent, METH_NOARGS, NULL};
 static PyMethodDef after_fork_definition = {"_after_fork", after_fork, METH_NOARGS, NULL};
 
 /* Calls registrar(function), or registrar(keyword=function). */
@@ -260,7 +271,8 @@ hook_into_end(module_state *state, PyObject *module)
         PyErr_Clear();
         return 0;
     }
-    if (hand_over(Py_NewRef(at_fork), "before", &before_fork_definition, module) < 0) {
+    if (hand_over(Py_NewRef(at_fork), "before", &before_fork_definition, module) < 0 ||
+        hand_over(Py_NewRef(at_fork), "after_in_parent", &after_fork_in_parent_definition, module) < 0) {
         Py_DECREF(at_fork);
         return -1;
     }
