@@ -130,11 +130,7 @@ give_broken(group all)
 static int
 release(barrier_object *self, group all, bool in_callback)
 {
-    while (all.threads != NULL) {
-        waiter *next = all.threads->next;
-        waiter_grant(all.threads, all.threads->outcome);
-        all.threads = next;
-    }
+    waiters_grant_each(all.threads);
     if (all.tasks == NULL) {
         return 0;
     }

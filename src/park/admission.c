@@ -4,12 +4,16 @@
 #endif
 #include "admission.h"
 
+#ifndef PARK_FREE_THREADED
+
 #include <limits.h>
 #include <sched.h>
 #include <stddef.h>
 
+#include "cores.h"
 #include "guard.h"
 #include "spin.h"
+#include "yield.h"
 
 /* How many may be on their way: one that takes over, and one behind it. */
 #define ON_THEIR_WAY_AT_MOST 2
@@ -21,11 +25,11 @@
 #define LOOK_AT_MOST 16000
 #define LOOK_TOO_LITTLE 200
 #define TRY_ONE_IN 32
-/* A yield that takes longer than this has let another program have the core, for a slice of the scheduler's. */
-#define YIELD_LOST 1000000
-/* How many yields are left out after such a one; twice as many after each further one, until some have been good. */
-#define YIELDS_LEFT_OUT 256
-#define YIELDS_LEFT_OUT_AT_MOST 65536
+/* How long somebody has asked when whoever has the interpreter gives it up, nanoseconds; how long it takes at most for
+ * that to be noticed; and how often it is asked for until the clock is. */
+#define ASKED_LONG 1000000
+#define TAKEN_WITHIN 200000
+#define TURNS_TO_A_LOOK 16
 /* How many looks there are to one look at the clock, which costs about as much. */
 #define LOOKS 16
 
@@ -40,11 +44,12 @@ static bool ended;
 static atomic_bool taken;
 static atomic_int taken_on; /* the core, or -1 */
 
-static _Atomic int32_t look_for = LOOK_AT_MOST;
+atomic_int admission_asking;
+/* Since when nobody of these has got it; and how often they have been looked at. */
+static _Atomic int64_t asking_since;
+static unsigned turns;
 
-/* How many yields are left out from now on, and how many were after the last that was lost. */
-static atomic_int yields_to_leave_out;
-static atomic_int yields_left_out;
+static _Atomic int32_t look_for = LOOK_AT_MOST;
 
 static void
 put_off(waiter *w)
@@ -102,7 +107,7 @@ admission_wake(waiter *w)
         parker_unpark(&w->parker);
     }
     else if (w->admission == ADMISSION_ASLEEP) {
-        if (on_their_way == 0) {
+        if (on_their_way == 0 || !parker_sleeps(&w->parker)) {
             parker_unpark(&admit(w)->parker);
         }
         else {
@@ -159,36 +164,6 @@ claim(void)
            atomic_compare_exchange_strong_explicit(&taken, &seen, true, memory_order_acquire, memory_order_relaxed);
 }
 
-/* Lets who has the interpreter, and runs on this core, go on; unless other programs want that core. */
-static bool
-may_yield(void)
-{
-    if (atomic_load_explicit(&yields_to_leave_out, memory_order_relaxed) > 0) {
-        atomic_fetch_sub_explicit(&yields_to_leave_out, 1, memory_order_relaxed);
-        return false;
-    }
-    return true;
-}
-
-/* Returns the time afterwards. */
-static int64_t
-yield_core(int64_t began)
-{
-    guard_yield();
-    int64_t now = park_now();
-    int left_out = atomic_load_explicit(&yields_left_out, memory_order_relaxed);
-    if (now - began < YIELD_LOST) {
-        left_out -= left_out / 64;
-    }
-    else {
-        left_out = left_out < YIELDS_LEFT_OUT ? YIELDS_LEFT_OUT : 2 * left_out;
-        left_out = left_out < YIELDS_LEFT_OUT_AT_MOST ? left_out : YIELDS_LEFT_OUT_AT_MOST;
-        atomic_store_explicit(&yields_to_leave_out, left_out, memory_order_relaxed);
-    }
-    atomic_store_explicit(&yields_left_out, left_out, memory_order_relaxed);
-    return now;
-}
-
 static bool
 is_taken_on(int core)
 {
@@ -213,7 +188,8 @@ look_for_claim(int64_t began, int64_t nanoseconds)
 {
     int64_t now = began;
     for (;;) {
-        if (is_taken_on(current_core()) && may_yield()) {
+        if (is_taken_on(current_core())) {
+            /* Who has the interpreter cannot run before this thread lets it. */
             now = yield_core(now);
         }
         if (claim_soon()) {
@@ -228,26 +204,39 @@ look_for_claim(int64_t began, int64_t nanoseconds)
     }
 }
 
+/* Also who has claimed the interpreter asks: it may have been taken in another way. Returns the time, as it is. */
+static int64_t
+ask(int64_t now)
+{
+    if (atomic_fetch_add_explicit(&admission_asking, 1, memory_order_relaxed) == 0) {
+        atomic_store_explicit(&asking_since, now, memory_order_relaxed);
+    }
+    return now;
+}
+
 int64_t
 admission_approach(void)
 {
     int64_t now = park_now();
     if (claim()) {
-        return now;
+        return ask(now);
     }
     int64_t nanoseconds = atomic_load_explicit(&look_for, memory_order_relaxed);
     if (nanoseconds < LOOK_TOO_LITTLE) {
         if (!spin_once_in(TRY_ONE_IN)) {
-            return now;
+            return ask(now);
         }
         nanoseconds = LOOK_AT_MOST;
     }
-    return look_for_claim(now, nanoseconds);
+    return ask(look_for_claim(now, nanoseconds));
 }
 
 void
 admission_enter(int64_t waited)
 {
+    if (atomic_fetch_sub_explicit(&admission_asking, 1, memory_order_relaxed) > 1) {
+        atomic_store_explicit(&asking_since, park_now(), memory_order_relaxed);
+    }
     atomic_store_explicit(&taken, true, memory_order_relaxed);
     atomic_store_explicit(&taken_on, current_core(), memory_order_relaxed);
     while (first_put_off != NULL && (on_their_way == 0 || waited > TAKEN_BY_FORCE)) {
@@ -268,6 +257,29 @@ admission_arrive(waiter *w, int64_t waited)
     admission_enter(waited);
 }
 
+bool
+admission_is_due(void)
+{
+    if (ended || ++turns % TURNS_TO_A_LOOK != 0) {
+        return false;
+    }
+    return park_now() - atomic_load_explicit(&asking_since, memory_order_relaxed) > ASKED_LONG;
+}
+
+void
+admission_wait_for_taker(void)
+{
+    int64_t now = park_now();
+    int64_t end = now + TAKEN_WITHIN;
+    while (!atomic_load_explicit(&taken, memory_order_acquire) && now < end) {
+        if (cores_count() < 2) {
+            yield_core(now);
+        }
+        guard_pause();
+        now = park_now();
+    }
+}
+
 void
 admission_give_up(waiter *w)
 {
@@ -281,6 +293,7 @@ static void
 forget_all(void)
 {
     on_their_way = 0;
+    admission_asking = 0;
     first_put_off = last_put_off = NULL;
 }
 
@@ -311,3 +324,5 @@ admission_after_fork(void)
     }
     forget_all();
 }
+
+#endif

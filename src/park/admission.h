@@ -19,32 +19,7 @@
 
 #include "waiter.h"
 
-/* Wakes the waiter, or puts that off. */
-void admission_wake(waiter *w);
-
-/* The caller is about to let go of the interpreter and sleep. Returns whom to wake then, for admission_let_go. */
-waiter *admission_sleep(waiter *w);
-
-/* The same where the caller comes to its end. */
-waiter *admission_leave(void);
-
-/* How many are on their way, each of which could do with a core. */
-int admission_on_their_way(void);
-
-/* The caller has let go of the interpreter, in order to wait. */
-void admission_let_go(waiter *next);
-
-/* The caller is about to ask for the interpreter: gives who has it a moment to let go. Returns the time. */
-int64_t admission_approach(void);
-
-/* The caller has the interpreter, after it has waited for it for so many nanoseconds. */
-void admission_arrive(waiter *w, int64_t waited);
-
-/* The waiter's thread does not come, after all. Without the interpreter. */
-void admission_give_up(waiter *w);
-
-/* The same for a new thread. */
-void admission_enter(int64_t waited);
+#ifndef PARK_FREE_THREADED
 
 /* The interpreter begins; no other thread has anything to do with it. */
 void admission_begin(void);
@@ -54,5 +29,114 @@ void admission_end(void);
 
 /* In a child after a fork, in its only thread, which has the interpreter. */
 void admission_after_fork(void);
+
+/* Wakes the waiter, or puts that off. */
+void admission_wake(waiter *w);
+
+/* The caller is about to let go of the interpreter and sleep; or to come to its end. Returns whom to wake then, for
+ * admission_let_go. */
+waiter *admission_sleep(waiter *w);
+waiter *admission_leave(void);
+
+/* The caller has let go of the interpreter. */
+void admission_let_go(waiter *next);
+
+/* How many are on their way, each of which could do with a core. */
+int admission_on_their_way(void);
+
+/* The caller gives who has the interpreter a moment to let go, and then asks for it: one of the next two follows.
+ * Returns the time. */
+int64_t admission_approach(void);
+
+/* The caller, a thread that has slept, or a new one, has the interpreter, after it has waited for it for so many
+ * nanoseconds. */
+void admission_arrive(waiter *w, int64_t waited);
+void admission_enter(int64_t waited);
+
+/* How many threads are asking for the interpreter. */
+extern atomic_int admission_asking;
+
+/* Some are asking. Whether that has been so for long: the caller, which has the interpreter, had better let go then. */
+bool admission_is_due(void);
+
+/* The caller has let go for others: gives them a moment to take the interpreter. */
+void admission_wait_for_taker(void);
+
+/* The waiter's thread was woken to come, and does not, after all. It does not have the interpreter. */
+void admission_give_up(waiter *w);
+
+#else
+
+static inline void
+admission_wake(waiter *w)
+{
+    parker_unpark(&w->parker);
+}
+
+static inline waiter *
+admission_leave(void)
+{
+    return NULL;
+}
+
+static inline waiter *
+admission_sleep(waiter *w)
+{
+    (void)w;
+    return NULL;
+}
+
+static inline int
+admission_on_their_way(void)
+{
+    return 0;
+}
+
+static inline void
+admission_let_go(waiter *next)
+{
+    (void)next;
+}
+
+static inline int64_t
+admission_approach(void)
+{
+    return 0;
+}
+
+static inline void
+admission_enter(int64_t waited)
+{
+    (void)waited;
+}
+
+static inline void
+admission_arrive(waiter *w, int64_t waited)
+{
+    (void)w, (void)waited;
+}
+
+static inline void
+admission_give_up(waiter *w)
+{
+    (void)w;
+}
+
+static inline void
+admission_begin(void)
+{
+}
+
+static inline void
+admission_end(void)
+{
+}
+
+static inline void
+admission_after_fork(void)
+{
+}
+
+#endif
 
 #endif

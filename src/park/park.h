@@ -40,6 +40,7 @@ typedef struct {
     pthread_mutex_t mutex;
     pthread_cond_t condition;
     bool token;
+    bool sleeps;
 } parker;
 #endif
 
@@ -81,6 +82,9 @@ void parker_reset(parker *self);
 
 /* Whether there is a token now. Only its own thread. */
 bool parker_has_token(parker *self);
+
+/* Whether its thread sleeps, waiting for a token: a hint. Any thread. */
+bool parker_sleeps(parker *self);
 
 /* Waits for a token until the deadline. Only its own thread. */
 park_result parker_park(parker *self, int64_t deadline);

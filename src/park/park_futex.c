@@ -50,6 +50,12 @@ parker_has_token(parker *self)
     return atomic_load_explicit(&self->word, memory_order_acquire) == TOKEN;
 }
 
+bool
+parker_sleeps(parker *self)
+{
+    return atomic_load_explicit(&self->word, memory_order_relaxed) == PARKED;
+}
+
 /* Sleeps while the word is PARKED. Returns 0 or an errno value. */
 static int
 futex_wait(_Atomic uint32_t *word, int64_t deadline)

@@ -13,7 +13,7 @@
 int
 parker_init(parker *self)
 {
-    self->token = false;
+    self->token = self->sleeps = false;
     int error = pthread_mutex_init(&self->mutex, NULL);
     if (error != 0) {
         return error;
@@ -54,6 +54,15 @@ parker_has_token(parker *self)
     return token;
 }
 
+bool
+parker_sleeps(parker *self)
+{
+    pthread_mutex_lock(&self->mutex);
+    bool sleeps = self->sleeps;
+    pthread_mutex_unlock(&self->mutex);
+    return sleeps;
+}
+
 /* Waits for a signal on the condition until the deadline, with the mutex held. Returns 0 or ETIMEDOUT. */
 static int
 condition_wait(parker *self, int64_t deadline)
@@ -82,11 +91,12 @@ parker_park(parker *self, int64_t deadline)
     int64_t wake_at = park_slice_end(deadline);
     pthread_mutex_lock(&self->mutex);
     int error = 0;
+    self->sleeps = true;
     while (!self->token && error != ETIMEDOUT) {
         error = condition_wait(self, wake_at);
     }
     bool token = self->token;
-    self->token = false;
+    self->token = self->sleeps = false;
     pthread_mutex_unlock(&self->mutex);
     if (token) {
         return PARK_UNPARKED;

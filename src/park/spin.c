@@ -1,15 +1,12 @@
 /* See spin.h. */
-#ifndef _GNU_SOURCE
-#define _GNU_SOURCE /* sched_getaffinity, CPU_COUNT */
-#endif
 #include "spin.h"
 
-#include <sched.h>
 #include <stddef.h>
-#include <unistd.h>
 
 #include "admission.h"
+#include "cores.h"
 #include "guard.h"
+#include "yield.h"
 
 /* All times are in nanoseconds. */
 
@@ -40,46 +37,14 @@ struct spin_record {
 
 static spin_record records[1 << RECORD_BITS];
 
-/* How many threads are looking now, and how many cores they may use: more would be in each other's way. */
+/* How many threads are looking now. */
 static atomic_int looking;
-static atomic_int cores;
 
 static spin_record *
 record_of(const void *place)
 {
     /* Fibonacci hashing: the low bits of an address tell little, and the product has the best in its high ones. */
     return &records[(uint64_t)(uintptr_t)place * UINT64_C(0x9E3779B97F4A7C15) >> (64 - RECORD_BITS)];
-}
-
-/* The cores that this process may use, as far as the system tells. */
-static int
-count_cores(void)
-{
-#ifdef __linux__
-    cpu_set_t set;
-    if (sched_getaffinity(0, sizeof set, &set) == 0) {
-        return CPU_COUNT(&set);
-    }
-#endif
-    return (int)sysconf(_SC_NPROCESSORS_ONLN);
-}
-
-static int
-core_count(void)
-{
-    int count = atomic_load_explicit(&cores, memory_order_relaxed);
-    if (count == 0) {
-        count = count_cores();
-        atomic_store_explicit(&cores, count, memory_order_relaxed);
-    }
-    return count;
-}
-
-/* A program may be given other cores while it runs. */
-static void
-forget_cores(void)
-{
-    atomic_store_explicit(&cores, 0, memory_order_relaxed);
 }
 
 bool
@@ -125,7 +90,7 @@ choose(spin_record *known)
     uint32_t low = cheaper == SPIN_LOOK ? look : sleep;
     uint32_t high = cheaper == SPIN_LOOK ? sleep : look;
     if (spin_once_in(high / 2 > low ? TRY_SELDOM_ONE_IN : TRY_ONE_IN)) {
-        forget_cores();
+        cores_forget();
         return dearer;
     }
     return cheaper;
@@ -142,12 +107,12 @@ look_for(spin_record *known)
 static bool
 is_crowded(void)
 {
-    return atomic_load_explicit(&looking, memory_order_relaxed) + admission_on_their_way() > core_count();
+    return atomic_load_explicit(&looking, memory_order_relaxed) + admission_on_their_way() > cores_count();
 }
 
 /* Looks for a token until `end`. Returns whether there is one. */
 static bool
-look(parker *parker, int64_t end)
+look(parker *parker, int64_t now, int64_t end)
 {
     do {
         for (int looks = 0; looks < LOOKS; looks++) {
@@ -156,17 +121,21 @@ look(parker *parker, int64_t end)
             }
             guard_pause();
         }
-    } while (park_now() < end && !is_crowded());
+        now = park_now();
+        if (admission_on_their_way() != 0) {
+            now = yield_core(now);
+        }
+    } while (now < end && !is_crowded());
     return false;
 }
 
 /* On one core, nobody can leave a token as long as this thread keeps it: lets others have it, a few times. Returns whether
  * there is a token. */
 static bool
-look_between_yields(parker *parker)
+look_between_yields(parker *parker, int64_t now)
 {
     for (int yields = 0; yields < YIELDS; yields++) {
-        guard_yield();
+        now = yield_core(now);
         if (parker_has_token(parker)) {
             return true;
         }
@@ -178,7 +147,7 @@ void
 spin_begin(spin *self, const void *place, parker *parker, int64_t now, int64_t deadline)
 {
     spin_record *known = record_of(place);
-    int count = core_count();
+    int count = cores_count();
     self->known = known;
     self->way = SPIN_SLEEP;
     self->found = false;
@@ -189,7 +158,7 @@ spin_begin(spin *self, const void *place, parker *parker, int64_t now, int64_t d
     if (atomic_fetch_add_explicit(&looking, 1, memory_order_relaxed) < (count < 2 ? 2 : count)) {
         int64_t end = now + look_for(known);
         self->way = SPIN_LOOK;
-        self->found = count < 2 ? look_between_yields(parker) : look(parker, end < deadline ? end : deadline);
+        self->found = count < 2 ? look_between_yields(parker, now) : look(parker, now, end < deadline ? end : deadline);
         if (!self->found) {
             park_has_looked();
         }

@@ -137,6 +137,7 @@ waiter_begin(void)
     self->away = false;
     self->outcome = 0;
     self->thread = 0;
+    self->place = NULL;
     self->restricted = false;
     self->admission = ADMISSION_HERE;
     self->began = self->since = park_now();

@@ -40,6 +40,7 @@ typedef struct waiter {
     unsigned long thread;            /* the waiting thread, as its interpreter calls it */
     int64_t began;                   /* when the wait did; 0 once it has parked; its own thread's */
     int64_t since;                   /* from when on it counts as kept waiting; 0: not yet; guarded */
+    const void *place;               /* for spin.h, if it is not the queue; its own thread's */
     bool restricted;                 /* whether admission.h counts it */
     uint8_t admission;               /* an admission_state; this and the links are guarded by the interpreter */
     struct waiter *put_off_next;

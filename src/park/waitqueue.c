@@ -55,13 +55,37 @@ waiter_grant(waiter *w, int outcome)
     waiter_wake(w);
 }
 
+/* Those that look for their turn are told first: they can go on at once, and others wake up meanwhile. */
 void
-waiters_grant(waiter *first, int outcome)
+waiters_grant_each(waiter *first)
 {
+    waiter *asleep = NULL;
+    waiter **end = &asleep;
     while (first != NULL) {
         /* Once granted, the waiter may be in another wait, and in another queue, at once. */
         waiter *next = first->next;
-        waiter_grant(first, outcome);
+        if (parker_sleeps(&first->parker)) {
+            *end = first;
+            end = &first->next;
+        }
+        else {
+            waiter_grant(first, first->outcome);
+        }
         first = next;
     }
+    *end = NULL;
+    while (asleep != NULL) {
+        waiter *next = asleep->next;
+        waiter_grant(asleep, asleep->outcome);
+        asleep = next;
+    }
+}
+
+void
+waiters_grant(waiter *first, int outcome)
+{
+    for (waiter *w = first; w != NULL; w = w->next) {
+        w->outcome = outcome;
+    }
+    waiters_grant_each(first);
 }

@@ -140,7 +140,8 @@ void waiter_wake(waiter *w);
 /* Tells one waiter, in no queue, that it has what it waits for, and wakes it. It must not be touched afterwards. */
 void waiter_grant(waiter *w, int outcome);
 
-/* The same for all that waitqueue_take_all returned. */
+/* The same for all that waitqueue_take_all returned; and for these with the outcomes that they have. */
 void waiters_grant(waiter *first, int outcome);
+void waiters_grant_each(waiter *first);
 
 #endif

@@ -11,6 +11,9 @@
 #include "wait.h"
 
 /* The outcome of a waiter whose round was broken; another outcome is its index. */
+/* How many arrivals before the last have a place of their own in spin.h. */
+#define PLACES 2
+
 #define BROKEN (-1)
 /* As the standard library's, which also has states for leaving: those are never seen here. */
 #define STATE_FILLING 0
@@ -313,11 +316,10 @@ trip(barrier_object *self)
     waitqueue_unlock(&self->queue);
 
     int index = 0;
-    while (waiters != NULL) {
-        waiter *next = waiters->next;
-        waiter_grant(waiters, failed ? BROKEN : index++);
-        waiters = next;
+    for (waiter *w = waiters; w != NULL; w = w->next) {
+        w->outcome = failed ? BROKEN : index++;
     }
+    waiters_grant_each(waiters);
     waiters_grant(newcomers, 0);
     if (failed) {
         return NULL;
@@ -428,6 +430,9 @@ wait_slow(barrier_object *self, PyObject *timeout)
     waiter *w = wait_begin();
     if (w != NULL) {
         self->count++;
+        /* Who arrives shortly before the last one waits shortly, and looks for its turn; the others had better sleep. */
+        int64_t missing = self->parties - self->count;
+        w->place = (const char *)&self->queue + (missing < PLACES ? missing : PLACES);
         waitqueue_add(&self->queue, w);
     }
     waitqueue_unlock(&self->queue);

@@ -688,6 +688,7 @@ condition_exit(condition_object *self, PyObject *const *args, Py_ssize_t count)
 {
     if (self->kind == OVER_RLOCK) {
         if (rlock_give((rlock_object *)self->lock)) {
+            wait_hand_over();
             Py_RETURN_NONE;
         }
         rlock_raise_not_owned();
@@ -695,6 +696,7 @@ condition_exit(condition_object *self, PyObject *const *args, Py_ssize_t count)
     }
     if (self->kind == OVER_LOCK) {
         if (lock_give((lock_object *)self->lock)) {
+            wait_hand_over();
             Py_RETURN_NONE;
         }
         lock_raise_unlocked();

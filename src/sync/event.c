@@ -179,6 +179,7 @@ static PyObject *
 event_set(event_object *self, PyObject *Py_UNUSED(ignored))
 {
     set(self);
+    wait_hand_over();
     return private_condition_notify((object_head *)self) < 0 ? NULL : Py_NewRef(Py_None);
 }
 
@@ -205,7 +206,10 @@ static PyObject *
 event_wait(event_object *self, PyObject *const *args, Py_ssize_t count, PyObject *keywords)
 {
     PyObject *timeout = NULL;
-    if (count != 0 || keywords != NULL) {
+    if (count == 1 && keywords == NULL) {
+        timeout = args[0];
+    }
+    else if (count != 0 || keywords != NULL) {
         static const char *const names[] = {"timeout", NULL};
         if (unpack_arguments("Event.wait", names, args, count, keywords, &timeout) < 0) {
             return NULL;

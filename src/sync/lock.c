@@ -106,6 +106,7 @@ lock_release(lock_object *self, PyObject *Py_UNUSED(ignored))
         lock_raise_unlocked();
         return NULL;
     }
+    wait_hand_over();
     Py_RETURN_NONE;
 }
 

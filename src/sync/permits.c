@@ -1,6 +1,19 @@
 /* The waiting half of permits.h. */
 #include "permits.h"
 
+#include "../park/spin.h"
+
+/* For how long to try before sleeping, nanoseconds, while nobody waits. */
+#define TRY_FOR 30000
+#define PAUSES_TO_A_TRY 8
+#define TRIES_TO_A_YIELD 16
+/* A permit that is away for less than so many nanoseconds is not worth waiting for with many eyes. */
+#define HELD_LITTLE 300
+#define PAUSES_ALONE 40
+#define MEASURE_ONE_IN 16
+/* How many locks a thread remembers. */
+#define HELD_TIMES 16
+
 /* Wakes as many of the first waiters as there are permits. The queue is locked. */
 static void
 wake_first(permits *self)
@@ -149,18 +162,87 @@ wait_in_queue(permits *self, waiter *w, int64_t deadline, int64_t limit, permits
     }
 }
 
-/* Looks a few times more, letting other threads run in between. Returns whether a permit was taken. */
+#ifdef PARK_FREE_THREADED
+
+/* What the calling thread has seen of the locks that it found taken: for how long they were, nanoseconds. */
+typedef struct {
+    const permits *place;
+    int64_t mean;
+} held_time;
+
+static _Thread_local held_time held_times[HELD_TIMES];
+
+static held_time *
+held_time_of(const permits *self)
+{
+    held_time *known = &held_times[((uintptr_t)self >> 4) % HELD_TIMES];
+    if (known->place != self) {
+        known->place = self;
+        known->mean = HELD_LITTLE;
+    }
+    return known;
+}
+
+static void
+pause_for(int pauses)
+{
+    while (pauses-- > 0) {
+        guard_pause();
+    }
+}
+
+/* Tries again and again, for a moment, until somebody waits in the queue. Returns whether a permit was taken. */
+static bool
+try_until(permits *self, int64_t end)
+{
+    for (unsigned tries = 1; !(word_load(&self->word) & PERMITS_CONTENDED); tries++) {
+        if (permits_try_take(self)) {
+            return true;
+        }
+        if (tries % TRIES_TO_A_YIELD == 0) {
+            if (park_now() >= end) {
+                return false;
+            }
+            guard_yield();
+        }
+        pause_for(PAUSES_TO_A_TRY);
+    }
+    return false;
+}
+
+/* Tries a while before the thread sleeps. Where the permit is never away for long, each try takes longer than what it
+ * is about: the cores take the word from each other. So then this leaves it alone for some time, in which the others get
+ * on with their work undisturbed. Returns whether a permit was taken. */
 static bool
 take_soon(permits *self)
 {
-    for (int looks = 0; looks < PERMITS_LOOKS && !(word_load(&self->word) & PERMITS_CONTENDED); looks++) {
-        guard_yield();
+    held_time *known = held_time_of(self);
+    int64_t began = park_now();
+    bool leave_alone = known->mean < HELD_LITTLE && !spin_once_in(MEASURE_ONE_IN);
+    if (leave_alone) {
+        pause_for(PAUSES_ALONE);
         if (permits_try_take(self)) {
             return true;
         }
     }
+    bool taken = try_until(self, began + TRY_FOR);
+    if (!leave_alone) {
+        known->mean += (park_now() - began - known->mean) / 4;
+    }
+    return taken;
+}
+
+#else
+
+static bool
+take_soon(permits *self)
+{
+    /* The holder cannot give the permit back as long as this thread has the GIL. */
+    (void)self;
     return false;
 }
+
+#endif
 
 int
 permits_take_slow(permits *self, int64_t wait, int64_t limit)

@@ -32,14 +32,6 @@ typedef struct {
 #define PERMITS_MAX (INT64_MAX / PERMITS_ONE / 2)
 /* Nanoseconds. As CPython's PyMutex and WebKit's locks have it. */
 #define PERMITS_FAIR_AFTER 1000000
-/* How often to look again before parking, while nobody is parked already. With the GIL never: the holder cannot give a
- * permit back while we keep the GIL. */
-#ifdef PARK_FREE_THREADED
-#define PERMITS_LOOKS 40
-#else
-#define PERMITS_LOOKS 0
-#endif
-
 #define PERMITS_ALERTED 2
 
 /* The slow halves of the functions below. */

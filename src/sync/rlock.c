@@ -122,6 +122,7 @@ rlock_release(rlock_object *self, PyObject *Py_UNUSED(ignored))
         rlock_raise_not_owned();
         return NULL;
     }
+    wait_hand_over();
     Py_RETURN_NONE;
 }
 

@@ -344,7 +344,10 @@ semaphore_acquire(semaphore_object *self, PyObject *const *args, Py_ssize_t coun
 {
     PyObject *values[2] = {NULL, NULL};
     int blocking = 1;
-    if (count != 0 || keywords != NULL) {
+    if (count == 1 && keywords == NULL && PyBool_Check(args[0])) {
+        blocking = args[0] == Py_True;
+    }
+    else if (count != 0 || keywords != NULL) {
         static const char *const names[] = {"blocking", "timeout", NULL};
         if (unpack_arguments("Semaphore.acquire", names, args, count, keywords, values) < 0) {
             return NULL;
@@ -401,6 +404,7 @@ give(semaphore_object *self, int64_t count, int64_t limit)
         }
         return NULL;
     }
+    wait_hand_over();
     return private_condition_notify((object_head *)self) < 0 ? NULL : Py_NewRef(Py_None);
 }
 

@@ -3,8 +3,12 @@
 #include "timeout.h"
 
 #include <math.h>
+#include <string.h>
 
 #include "../module.h"
+
+/* A timeout of fewer seconds is none that could be too large. */
+#define USUAL_SECONDS 1000000
 
 int64_t
 deadline_after(int64_t nanoseconds)
@@ -115,6 +119,10 @@ wait_from_timeout(PyObject *timeout)
     if (PyFloat_CheckExact(timeout) && nanoseconds_from_double(PyFloat_AS_DOUBLE(timeout), &nanoseconds)) {
         return nanoseconds < 0 ? 0 : nanoseconds;
     }
+    int64_t seconds = usual_int(timeout);
+    if (seconds >= 0 && seconds < USUAL_SECONDS) {
+        return seconds * PARK_SECOND;
+    }
     int over = is_over(timeout);
     if (over != 0) {
         return over < 0 ? -1 : 0;
@@ -143,9 +151,37 @@ is_blocking(PyObject *blocking)
 #endif
 }
 
+/* acquire(timeout=number), or -1. */
+static int64_t
+wait_from_usual_timeout(PyObject *const *args, Py_ssize_t count, PyObject *keywords)
+{
+    if (count != 0 || keywords == NULL || PyTuple_GET_SIZE(keywords) != 1) {
+        return -1;
+    }
+    PyObject *keyword = PyTuple_GET_ITEM(keywords, 0);
+    if (PyUnicode_GET_LENGTH(keyword) != 7 || PyUnicode_KIND(keyword) != PyUnicode_1BYTE_KIND ||
+        memcmp(PyUnicode_1BYTE_DATA(keyword), "timeout", 7) != 0) {
+        return -1;
+    }
+    int64_t seconds = usual_int(args[0]);
+    if (seconds >= 0 && seconds < USUAL_SECONDS) {
+        return seconds * PARK_SECOND;
+    }
+    int64_t nanoseconds;
+    if (PyFloat_CheckExact(args[0]) && PyFloat_AS_DOUBLE(args[0]) >= 0 && PyFloat_AS_DOUBLE(args[0]) < USUAL_SECONDS &&
+        nanoseconds_from_double(PyFloat_AS_DOUBLE(args[0]), &nanoseconds)) {
+        return nanoseconds;
+    }
+    return -1;
+}
+
 int64_t
 wait_from_acquire_arguments_slow(PyObject *const *args, Py_ssize_t count, PyObject *keywords)
 {
+    int64_t usual = wait_from_usual_timeout(args, count, keywords);
+    if (usual >= 0) {
+        return usual;
+    }
     static const char *const names[] = {"blocking", "timeout", NULL};
     PyObject *values[2];
     if (unpack_arguments("acquire", names, args, count, keywords, values) < 0) {

@@ -11,6 +11,28 @@
 /* What one wait counts at most. */
 #define GIL_WAIT_AT_MOST (5 * GIL_WAIT_LONG)
 
+#ifdef PARK_FREE_THREADED
+
+static inline void
+note_gil_wait(int64_t asked, int64_t now)
+{
+    (void)asked, (void)now;
+}
+
+bool
+wait_is_for_gil(void)
+{
+    return false;
+}
+
+static inline int64_t
+begin_of_wait(int64_t now)
+{
+    return now;
+}
+
+#else
+
 /* The running mean of the nanoseconds that a thread waits for the GIL once it is awake. */
 static _Atomic int64_t gil_wait_mean;
 
@@ -51,6 +73,8 @@ begin_of_wait(int64_t now)
     return asked != 0 && now - long_wait.got < GIL_WAIT_LONG ? asked : now;
 }
 
+#endif
+
 waiter *
 wait_begin(void)
 {
@@ -68,9 +92,7 @@ wait_begin(void)
     }
     w->thread = thread_ident();
     w->since = begin_of_wait(w->began);
-#ifndef PARK_FREE_THREADED
-    w->restricted = PyInterpreterState_Get() == PyInterpreterState_Main();
-#endif
+    w->restricted = wait_concerns_admission();
     stats_count(&stats.waits);
     return w;
 }
@@ -87,38 +109,57 @@ sleep_on(spin *attempt, waiter *w, const void *place, int64_t deadline)
     return result;
 }
 
-#ifdef PARK_FREE_THREADED
-
-park_result
-wait_park(waiter *w, int64_t deadline)
+/* Asks for the GIL after a wait, as the others do that admission.h is for. */
+static int64_t
+come_back(waiter *w, PyThreadState *thread_state)
 {
-    spin attempt;
-    const void *place = atomic_load_explicit(&w->queue, memory_order_relaxed);
-    PyThreadState *thread_state = PyEval_SaveThread();
-    park_result result = sleep_on(&attempt, w, place, deadline);
-    PyEval_RestoreThread(thread_state);
-    spin_end(&attempt, result, park_now());
-    return result;
-}
-
-#else
-
-park_result
-wait_park(waiter *w, int64_t deadline)
-{
-    spin attempt;
-    const void *place = atomic_load_explicit(&w->queue, memory_order_relaxed);
-    waiter *next = admission_sleep(w);
-    PyThreadState *thread_state = PyEval_SaveThread();
-    admission_let_go(next);
-    park_result result = sleep_on(&attempt, w, place, deadline);
     int64_t asked = admission_approach();
     PyEval_RestoreThread(thread_state);
     int64_t now = park_now();
     admission_arrive(w, now - asked);
     note_gil_wait(asked, now);
+    return now;
+}
+
+park_result
+wait_park(waiter *w, int64_t deadline)
+{
+    spin attempt;
+    const void *place = w->place != NULL ? w->place : atomic_load_explicit(&w->queue, memory_order_relaxed);
+    bool concerned = wait_concerns_admission();
+    waiter *next = concerned ? admission_sleep(w) : NULL;
+    PyThreadState *thread_state = PyEval_SaveThread();
+    if (concerned) {
+        admission_let_go(next);
+    }
+    park_result result = sleep_on(&attempt, w, place, deadline);
+    int64_t now;
+    if (concerned) {
+        now = come_back(w, thread_state);
+    }
+    else {
+        PyEval_RestoreThread(thread_state);
+        now = park_now();
+    }
     spin_end(&attempt, result, now);
     return result;
+}
+
+#ifndef PARK_FREE_THREADED
+
+void
+wait_hand_over_slow(void)
+{
+    if (!wait_concerns_admission() || !admission_is_due()) {
+        return;
+    }
+    waiter *next = admission_leave();
+    PyThreadState *thread_state = PyEval_SaveThread();
+    admission_let_go(next);
+    admission_wait_for_taker();
+    int64_t asked = admission_approach();
+    PyEval_RestoreThread(thread_state);
+    admission_enter(park_now() - asked);
 }
 
 #endif

@@ -3,6 +3,7 @@
 #define SYNC_WAIT_H
 
 #include "../compat.h"
+#include "../park/admission.h"
 #include "../park/waitqueue.h"
 
 /* As waiter_begin, with an exception set when it returns NULL: MemoryError, or, where the running Python does so, that
@@ -11,6 +12,30 @@ waiter *wait_begin(void);
 
 /* Parks the waiter with the thread state detached. No queue is locked. May not return, at the interpreter's end. */
 park_result wait_park(waiter *w, int64_t deadline);
+
+/* Whether the calling thread is one of those that admission.h is for: of the main interpreter, with a GIL. */
+static inline bool
+wait_concerns_admission(void)
+{
+#ifdef PARK_FREE_THREADED
+    return false;
+#else
+    return PyInterpreterState_Get() == PyInterpreterState_Main();
+#endif
+}
+
+/* To be called where a thread has given something to others, at the end of a method: lets a thread have the GIL that has
+ * asked for it for a millisecond. The interpreter itself waits five. */
+static inline void
+wait_hand_over(void)
+{
+#ifndef PARK_FREE_THREADED
+    void wait_hand_over_slow(void);
+    if (__builtin_expect(atomic_load_explicit(&admission_asking, memory_order_relaxed) != 0, 0)) {
+        wait_hand_over_slow();
+    }
+#endif
+}
 
 /* Whether threads that are awake have waited long for the GIL of late. Several that are to run one after the other had
  * better be woken together then, and stand in line for it. */

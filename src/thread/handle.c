@@ -155,28 +155,32 @@ handle_adopt(thread_handle *self, unsigned long ident, unsigned long native_id)
     unlock_all();
 }
 
-/* Whether this interpreter's threads are those that admission.h is for. */
 static bool
-is_restricted(void)
+concerns_admission(PyInterpreterState *interpreter)
 {
 #ifdef PARK_FREE_THREADED
+    (void)interpreter;
     return false;
 #else
-    return PyInterpreterState_Get() == PyInterpreterState_Main();
+    return interpreter == PyInterpreterState_Main();
 #endif
 }
 
 /* Gets the interpreter. `used` is the OS thread if it has been used before. */
 static void
-come_in(PyThreadState *thread_state, reusable *used)
+come_in(PyThreadState *thread_state, PyInterpreterState *interpreter, reusable *used)
 {
-    int64_t asked = admission_approach();
+    int64_t asked = 0;
+    bool concerned = concerns_admission(interpreter);
+    if (concerned) {
+        asked = admission_approach();
+    }
     PyEval_RestoreThread(thread_state);
-    int64_t waited = park_now() - asked;
+    int64_t waited = concerned ? park_now() - asked : 0;
     if (used != NULL) {
         reuse_arrive(used, waited);
     }
-    else if (is_restricted()) {
+    else if (concerned) {
         admission_enter(waited);
     }
 }
@@ -184,9 +188,12 @@ come_in(PyThreadState *thread_state, reusable *used)
 static void
 go_out(void)
 {
-    waiter *next = is_restricted() ? admission_leave() : NULL;
+    bool concerned = wait_concerns_admission();
+    waiter *next = concerned ? admission_leave() : NULL;
     PyThreadState_DeleteCurrent();
-    admission_let_go(next);
+    if (concerned) {
+        admission_let_go(next);
+    }
 }
 
 static void
@@ -200,7 +207,7 @@ run_body(thread_handle *self, reusable *used)
         }
         return;
     }
-    come_in(thread_state, used);
+    come_in(thread_state, self->interpreter, used);
     self->body(self->argument);
     PyThreadState_Clear(thread_state);
     go_out();

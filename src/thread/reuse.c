@@ -53,9 +53,9 @@ struct reusable {
     pthread_t thread;
     unsigned long native_id;
     traits birth;
-    outfit outfit;                   /* of whoever starts the next work */
-    thread_handle *_Atomic handle;   /* the next work; NULL: none yet */
-    waiter *waiter;                  /* while it is idle */
+    outfit outfit;                 /* of whoever starts the next work */
+    thread_handle *_Atomic handle; /* the next work; NULL: none yet */
+    waiter *waiter;                /* while it is idle */
 };
 
 static pthread_once_t setup_once = PTHREAD_ONCE_INIT;
@@ -205,8 +205,7 @@ reuse_set_limits(int maximum, int64_t keep_alive)
     idle_at_most = maximum;
     keep_for = keep_alive;
     unlock_idle();
-    Py_BEGIN_ALLOW_THREADS
-    end_all();
+    Py_BEGIN_ALLOW_THREADS end_all();
     Py_END_ALLOW_THREADS
 }
 
@@ -278,13 +277,12 @@ reuse_get_ready(reusable *self, bool call)
 void
 reuse_wake(waiter *w)
 {
-#ifndef PARK_FREE_THREADED
     if (w->restricted) {
         admission_wake(w);
-        return;
     }
-#endif
-    parker_unpark(&w->parker);
+    else {
+        parker_unpark(&w->parker);
+    }
 }
 
 void
@@ -402,13 +400,9 @@ reuse_wait(reusable *self)
 void
 reuse_arrive(reusable *self, int64_t waited)
 {
-#ifndef PARK_FREE_THREADED
     if (self->waiter->restricted) {
         admission_arrive(self->waiter, waited);
     }
-#else
-    (void)waited;
-#endif
     waiter_end(self->waiter);
     self->waiter = NULL;
 }
@@ -433,8 +427,7 @@ reuse_before_fork(void)
     lock_idle();
     forks++;
     unlock_idle();
-    Py_BEGIN_ALLOW_THREADS
-    end_all();
+    Py_BEGIN_ALLOW_THREADS end_all();
     Py_END_ALLOW_THREADS
 }
 

@@ -14,11 +14,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/types.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
+#include "park/admission.h"
+#include "park/cores.h"
 #include "park/spin.h"
 #include "park/waitqueue.h"
 
@@ -200,7 +203,7 @@ static spin_way
 park_at(const void *place, parker *parker, int64_t deadline, park_result *result)
 {
     spin attempt;
-    spin_begin(&attempt, place, parker, deadline);
+    spin_begin(&attempt, place, parker, park_now(), deadline);
     *result = parker_park(parker, deadline);
     CHECK(!attempt.found || *result == PARK_UNPARKED, "found a token that is not there: %d", *result);
     spin_end(&attempt, *result, park_now());
@@ -311,11 +314,16 @@ SCENARIO(polling_hardly_looks)
     CHECK(looked < 200, "%d of 2000 waits looked", looked);
 }
 
-/* Notes a wait that has taken so long. */
+/* Notes a wait at the parker that has taken so long. */
 static void
-note_wait(const void *place, spin_way way, int64_t took)
+note_wait(parker *parker, spin_way way, int64_t took)
 {
-    spin past = {.place = place, .way = way, .began = park_now() - took};
+    spin past;
+    parker_unpark(parker);
+    spin_begin(&past, parker, parker, park_now(), lost_deadline());
+    parker_reset(parker);
+    past.way = way;
+    past.began = park_now() - took;
     spin_end(&past, PARK_UNPARKED, park_now());
 }
 
@@ -332,15 +340,15 @@ SCENARIO(looking_that_costs_more_than_it_saves_is_rare)
     for (int i = 0; i < 1000; i++) {
         spin attempt;
         parker_unpark(&parker);
-        spin_begin(&attempt, &parker, &parker, lost_deadline());
+        spin_begin(&attempt, &parker, &parker, park_now(), lost_deadline());
         looked += attempt.way == SPIN_LOOK;
         parker_reset(&parker);
     }
     CHECK(looked < 100, "%d of 1000 waits looked", looked);
 }
 
-/* On one core, the thread that looks keeps the other from giving it what it looks for. */
-SCENARIO(on_one_core_nobody_looks)
+static void
+use_one_core(void)
 {
 #ifdef __linux__
     cpu_set_t allowed, one;
@@ -352,13 +360,103 @@ SCENARIO(on_one_core_nobody_looks)
     CPU_ZERO(&one);
     CPU_SET(core, &one);
     CHECK(sched_setaffinity(0, sizeof(one), &one) == 0, "%s", strerror(errno));
+#endif
+}
+
+/* On one core, the thread that looks keeps the other from giving it what it looks for. */
+SCENARIO(on_one_core_looking_lets_the_other_thread_run)
+{
+    use_one_core();
+    looking_loses_no_wake();
+}
+
+/* And where there is no other, it sleeps soon. */
+SCENARIO(on_one_core_nobody_looks_for_long)
+{
+    use_one_core();
     parker parker;
     make_parker(&parker);
-    for (int i = 0; i < 2000; i++) {
+    struct timespec before, after;
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &before);
+    for (int i = 0; i < 50; i++) {
         park_result result;
-        parker_unpark(&parker);
-        CHECK(park_at(&parker, &parker, lost_deadline(), &result) == SPIN_SLEEP, "wait %d looked", i);
+        int64_t deadline = park_now() + 4 * MILLISECOND;
+        do {
+            park_at(&parker, &parker, deadline, &result);
+        } while (result != PARK_TIMED_OUT);
     }
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &after);
+    int64_t spent = (after.tv_sec - before.tv_sec) * SECOND + after.tv_nsec - before.tv_nsec;
+    CHECK(spent < 100 * MILLISECOND, "%lld ms of 200", (long long)(spent / MILLISECOND));
+}
+
+/* Cores. */
+
+static char fake_root[] = "/tmp/park_test.XXXXXX";
+
+/* Writes a file below the fake root, with the folders that lead there. */
+static void
+write_file(const char *path, const char *text)
+{
+    char whole[512];
+    snprintf(whole, sizeof(whole), "%s%s", fake_root, path);
+    for (char *slash = strchr(whole + 1, '/'); slash != NULL; slash = strchr(slash + 1, '/')) {
+        *slash = '\0';
+        CHECK(mkdir(whole, 0700) == 0 || errno == EEXIST, "%s: %s", whole, strerror(errno));
+        *slash = '/';
+    }
+    FILE *file = fopen(whole, "w");
+    CHECK(file != NULL, "%s: %s", whole, strerror(errno));
+    fputs(text, file);
+    fclose(file);
+}
+
+static void
+check_cores(int wanted, const char *what)
+{
+    int count = cores_allowed_by_groups(fake_root);
+#ifdef __linux__
+    CHECK(count == wanted, "%s: %d, not %d", what, count, wanted);
+#else
+    CHECK(count == 0, "%s: %d where there are no groups", what, count);
+    (void)wanted;
+#endif
+}
+
+SCENARIO(cores_are_those_that_control_groups_allow)
+{
+    CHECK(mkdtemp(fake_root) != NULL, "%s", strerror(errno));
+    check_cores(0, "no groups");
+    write_file("/proc/self/cgroup", "0::/app/web\n");
+    check_cores(0, "no limits");
+    write_file("/sys/fs/cgroup/app/web/cpu.max", "max 100000\n");
+    check_cores(0, "no limit");
+    write_file("/sys/fs/cgroup/app/web/cpu.max", "350000 100000\n");
+    check_cores(3, "three and a half");
+    write_file("/sys/fs/cgroup/app/cpu.max", "200000 100000\n");
+    check_cores(2, "a lower limit above it");
+    write_file("/sys/fs/cgroup/cpu.max", "50000 100000\n");
+    check_cores(1, "half a core, for the root of a container");
+    write_file("/proc/self/cgroup", "9:name=systemd:/\n4:memory:/app\n1:cpuset:/other\n");
+    check_cores(0, "other controllers");
+    write_file("/proc/self/cgroup", "2:cpu,cpuacct:/app\n1:cpuset:/other\n");
+    write_file("/sys/fs/cgroup/cpu/cpu.cfs_quota_us", "-1\n");
+    write_file("/sys/fs/cgroup/cpu/cpu.cfs_period_us", "100000\n");
+    check_cores(0, "version 1, no limit");
+    write_file("/sys/fs/cgroup/cpu/app/cpu.cfs_quota_us", "400000\n");
+    write_file("/sys/fs/cgroup/cpu/app/cpu.cfs_period_us", "100000\n");
+    check_cores(4, "version 1");
+    write_file("/sys/fs/cgroup/cpu/app/cpu.cfs_quota_us", "nonsense\n");
+    check_cores(0, "nonsense");
+}
+
+SCENARIO(there_is_a_core)
+{
+    CHECK(cores_count() >= 1, "%d", cores_count());
+    use_one_core();
+    cores_forget();
+#ifdef __linux__
+    CHECK(cores_count() == 1, "%d", cores_count());
 #endif
 }
 
@@ -649,7 +747,7 @@ SCENARIO(signal_while_looking_is_noticed_soon)
     make_parker(&parker);
     int64_t deadline = park_now() + 5 * SECOND;
     spin attempt;
-    spin_begin(&attempt, &parker, &parker, deadline);
+    spin_begin(&attempt, &parker, &parker, park_now(), deadline);
     raise(SIGUSR1);
     int64_t sent = park_now();
     CHECK(parker_park(&parker, deadline) == PARK_INTERRUPTED, "not interrupted");
@@ -835,6 +933,34 @@ SCENARIO(queue_is_a_fifo)
 
 /* As with a GIL: the queue is guarded by a lock that the waiting threads let go of, and ask for again when woken. */
 
+/* Sleeps once, as a wait with a GIL does. */
+static park_result
+sleep_with_gil(pthread_mutex_t *gil, waiter *w, const void *place, int64_t deadline)
+{
+    spin attempt;
+    waiter *next = admission_sleep(w);
+    pthread_mutex_unlock(gil);
+    admission_let_go(next);
+    spin_begin(&attempt, place, &w->parker, park_now(), deadline);
+    park_result result = parker_park(&w->parker, deadline);
+    int64_t asked = admission_approach();
+    pthread_mutex_lock(gil);
+    int64_t now = park_now();
+    admission_arrive(w, now - asked);
+    spin_end(&attempt, result, now);
+    return result;
+}
+
+static waiter *
+begin_restricted(void)
+{
+    waiter *w = waiter_begin();
+#ifndef PARK_FREE_THREADED
+    w->restricted = true;
+#endif
+    return w;
+}
+
 #define RELAY_THREADS 4
 #define RELAY_ROUNDS 20000
 
@@ -863,22 +989,13 @@ pass_baton(relay *self, int index)
 static void
 wait_for_baton(relay *self, int index)
 {
-    waiter *w = waiter_begin();
+    waiter *w = begin_restricted();
     waitqueue_lock(&self->queues[index]);
     waitqueue_add(&self->queues[index], w);
     waitqueue_unlock(&self->queues[index]);
     int64_t deadline = lost_deadline();
     while (atomic_load(&w->state) != WAITER_GRANTED) {
-        spin attempt;
-        pthread_mutex_unlock(&self->gil);
-        spin_let_go();
-        spin_begin(&attempt, &self->queues[index], &w->parker, deadline);
-        park_result result = parker_park(&w->parker, deadline);
-        if (result == PARK_UNPARKED) {
-            spin_until_let_go(&attempt, &w->waker);
-        }
-        pthread_mutex_lock(&self->gil);
-        spin_end(&attempt, result, park_now());
+        park_result result = sleep_with_gil(&self->gil, w, &self->queues[index], deadline);
         CHECK(result != PARK_TIMED_OUT, "a wake was lost");
     }
     CHECK(w->outcome == index && self->has_baton[index], "not granted");
@@ -899,7 +1016,10 @@ run_relay(void *argument)
         self->left = park_now() < self->end ? self->left - 1 : 0;
         pass_baton(self, (index + 1) % RELAY_THREADS);
     }
+    /* As a thread does that ends. */
+    waiter *next = admission_leave();
     pthread_mutex_unlock(&self->gil);
+    admission_let_go(next);
     return NULL;
 }
 
@@ -914,6 +1034,259 @@ SCENARIO(waits_with_a_gil_lose_no_wake)
     for (int i = 0; i < RELAY_THREADS; i++) {
         join(threads[i]);
     }
+    CHECK(admission_on_their_way() == 0, "%d are still on their way", admission_on_their_way());
+}
+
+/* A herd: many wait, and all are woken at once. */
+
+#define HERD 10
+
+typedef struct {
+    pthread_mutex_t gil;
+    waitqueue queue;
+    waiter *waiters[HERD];
+    int waiting;
+    int gone_on;
+    int64_t deadline; /* of the last one to wait; the others have none */
+} herd;
+
+static void *
+wait_in_herd(void *argument)
+{
+    herd *self = argument;
+    pthread_mutex_lock(&self->gil);
+    int64_t deadline = self->waiting + 1 == HERD ? self->deadline : lost_deadline();
+    waiter *w = begin_restricted();
+    self->waiters[self->waiting++] = w;
+    waitqueue_add(&self->queue, w);
+    while (atomic_load(&w->state) != WAITER_GRANTED) {
+        park_result result = sleep_with_gil(&self->gil, w, &self->queue, deadline);
+        CHECK(result != PARK_TIMED_OUT || deadline == self->deadline, "a wake was lost");
+        deadline = result == PARK_TIMED_OUT ? lost_deadline() : deadline;
+    }
+    waiter_end(w);
+    self->gone_on++;
+    waiter *next = admission_leave();
+    pthread_mutex_unlock(&self->gil);
+    admission_let_go(next);
+    return NULL;
+}
+
+static bool
+herd_sleeps(herd *self)
+{
+    bool all = self->waiting == HERD;
+    for (int i = 0; all && i < HERD; i++) {
+        all = parker_sleeps(&self->waiters[i]->parker);
+    }
+    return all;
+}
+
+/* Returns with the GIL, when all are asleep. */
+static void
+gather_herd(herd *self, pthread_t *threads)
+{
+    for (int i = 0; i < HERD; i++) {
+        threads[i] = start(wait_in_herd, self);
+    }
+    int64_t lost = lost_deadline();
+    pthread_mutex_lock(&self->gil);
+    while (!herd_sleeps(self)) {
+        CHECK(park_now() < lost, "they do not fall asleep");
+        pthread_mutex_unlock(&self->gil);
+        sleep_for(MILLISECOND);
+        pthread_mutex_lock(&self->gil);
+    }
+}
+
+/* Lets the herd come for the GIL, and returns when all have gone on. */
+static void
+let_herd_go(herd *self, pthread_t *threads)
+{
+    waiter *next = admission_leave();
+    pthread_mutex_unlock(&self->gil);
+    admission_let_go(next);
+    for (int i = 0; i < HERD; i++) {
+        join(threads[i]);
+    }
+    CHECK(self->gone_on == HERD, "%d have gone on", self->gone_on);
+    CHECK(admission_on_their_way() == 0, "%d are still on their way", admission_on_their_way());
+}
+
+SCENARIO(with_a_gil_a_herd_is_not_woken_at_once)
+{
+    herd self = {.gil = PTHREAD_MUTEX_INITIALIZER, .deadline = PARK_FOREVER};
+    pthread_t threads[HERD];
+    gather_herd(&self, threads);
+    waiters_grant(waitqueue_take_all(&self.queue), 0);
+#ifndef PARK_FREE_THREADED
+    CHECK(admission_on_their_way() == 1, "%d are on their way", admission_on_their_way());
+    int put_off = 0;
+    for (int i = 0; i < HERD; i++) {
+        put_off += self.waiters[i]->admission == ADMISSION_PUT_OFF;
+    }
+    CHECK(put_off == HERD - 1, "%d are put off", put_off);
+#endif
+    let_herd_go(&self, threads);
+}
+
+/* The last of those that are put off comes by itself, while nobody lets go of the GIL: it asks for it as the first does. */
+SCENARIO(with_a_gil_a_deadline_ends_being_put_off)
+{
+    herd self = {.gil = PTHREAD_MUTEX_INITIALIZER, .deadline = park_now() + 200 * MILLISECOND};
+    pthread_t threads[HERD];
+    gather_herd(&self, threads);
+    waiters_grant(waitqueue_take_all(&self.queue), 0);
+    while (park_now() < self.deadline + 20 * MILLISECOND) {
+        sleep_for(MILLISECOND);
+    }
+    let_herd_go(&self, threads);
+}
+
+SCENARIO(with_a_gil_the_end_puts_nobody_off)
+{
+#ifndef PARK_FREE_THREADED
+    herd self = {.gil = PTHREAD_MUTEX_INITIALIZER, .deadline = PARK_FOREVER};
+    pthread_t threads[HERD];
+    gather_herd(&self, threads);
+    waiter *first = waitqueue_first(&self.queue);
+    waitqueue_remove(&self.queue, first);
+    waiter_grant(first, 0);
+    waiter *second = waitqueue_first(&self.queue);
+    waitqueue_remove(&self.queue, second);
+    waiter_grant(second, 0);
+    CHECK(second->admission == ADMISSION_PUT_OFF, "not put off");
+    admission_end();
+    CHECK(second->admission != ADMISSION_PUT_OFF, "still put off");
+    waiters_grant(waitqueue_take_all(&self.queue), 0);
+    for (int i = 0; i < HERD; i++) {
+        CHECK(self.waiters[i]->admission != ADMISSION_PUT_OFF, "%d is put off", i);
+    }
+    let_herd_go(&self, threads);
+    admission_begin();
+#endif
+}
+
+/* Who holds the GIL for long learns that somebody asks for it, but not before that has gone on for a while. */
+
+#ifndef PARK_FREE_THREADED
+static void *
+come_for_gil(void *argument)
+{
+    herd *self = argument;
+    int64_t asked = admission_approach();
+    pthread_mutex_lock(&self->gil);
+    admission_enter(park_now() - asked);
+    self->gone_on++;
+    waiter *next = admission_leave();
+    pthread_mutex_unlock(&self->gil);
+    admission_let_go(next);
+    return NULL;
+}
+#endif
+
+SCENARIO(with_a_gil_it_is_due_to_who_asks_for_long)
+{
+#ifndef PARK_FREE_THREADED
+    herd self = {.gil = PTHREAD_MUTEX_INITIALIZER};
+    pthread_mutex_lock(&self.gil);
+    admission_approach();
+    admission_enter(0);
+    pthread_t thread = start(come_for_gil, &self);
+    int64_t lost = lost_deadline();
+    while (atomic_load(&admission_asking) == 0) {
+        CHECK(park_now() < lost, "nobody asks");
+        sched_yield();
+    }
+    int64_t began = park_now();
+    while (!admission_is_due()) {
+        CHECK(park_now() < lost, "it is never due");
+    }
+    CHECK(park_now() - began > MILLISECOND / 2, "due after %lld ns", (long long)(park_now() - began));
+    waiter *next = admission_leave();
+    pthread_mutex_unlock(&self.gil);
+    admission_let_go(next);
+    admission_wait_for_taker();
+    join(thread);
+    CHECK(self.gone_on == 1 && atomic_load(&admission_asking) == 0, "still asking");
+#endif
+}
+
+/* Threads that wait with and without deadlines, are granted, woken for nothing, and come by themselves, at random. */
+
+#define MIX_THREADS 6
+
+typedef struct {
+    pthread_mutex_t gil;
+    waitqueue queue;
+    int64_t end;
+    int running;
+    int64_t granted;
+    int64_t received;
+} mix;
+
+static void
+grant_some(mix *self, uint32_t *seed)
+{
+    for (uint32_t count = random_below(seed, 4); count > 0 && !waitqueue_is_empty(&self->queue); count--) {
+        waiter *w = waitqueue_first(&self->queue);
+        if (random_below(seed, 4) == 0) {
+            waiter_wake(w);
+        }
+        else {
+            waitqueue_remove(&self->queue, w);
+            self->granted++;
+            waiter_grant(w, 0);
+        }
+    }
+}
+
+static void
+wait_in_mix(mix *self, uint32_t *seed)
+{
+    waiter *w = begin_restricted();
+    waitqueue_add(&self->queue, w);
+    int64_t deadline = park_now() + random_below(seed, 300000);
+    while (atomic_load(&w->state) != WAITER_GRANTED) {
+        if (sleep_with_gil(&self->gil, w, &self->queue, deadline) == PARK_TIMED_OUT && waitqueue_has(&self->queue, w)) {
+            waitqueue_remove(&self->queue, w);
+            break;
+        }
+    }
+    self->received += atomic_load(&w->state) == WAITER_GRANTED;
+    waiter_end(w);
+}
+
+static void *
+run_mix(void *argument)
+{
+    mix *self = argument;
+    pthread_mutex_lock(&self->gil);
+    uint32_t seed = 17 + (uint32_t)self->running++;
+    while (park_now() < self->end) {
+        grant_some(self, &seed);
+        wait_in_mix(self, &seed);
+    }
+    self->running--;
+    waiter *next = admission_leave();
+    pthread_mutex_unlock(&self->gil);
+    admission_let_go(next);
+    return NULL;
+}
+
+SCENARIO(with_a_gil_nobody_is_forgotten)
+{
+    mix self = {.gil = PTHREAD_MUTEX_INITIALIZER, .end = park_now() + 2 * STRESS_TIME};
+    pthread_t threads[MIX_THREADS];
+    for (int i = 0; i < MIX_THREADS; i++) {
+        threads[i] = start(run_mix, &self);
+    }
+    for (int i = 0; i < MIX_THREADS; i++) {
+        join(threads[i]);
+    }
+    CHECK(self.granted == self.received, "%lld granted, %lld received", (long long)self.granted,
+          (long long)self.received);
+    CHECK(admission_on_their_way() == 0, "%d are still on their way", admission_on_their_way());
 }
 
 /* Many threads in one queue: what is granted is received once, with its outcome. */
@@ -1335,7 +1708,10 @@ static const scenario scenarios[] = {
     ENTRY(long_waits_hardly_look),
     ENTRY(polling_hardly_looks),
     ENTRY(looking_that_costs_more_than_it_saves_is_rare),
-    ENTRY(on_one_core_nobody_looks),
+    ENTRY(on_one_core_looking_lets_the_other_thread_run),
+    ENTRY(on_one_core_nobody_looks_for_long),
+    ENTRY(cores_are_those_that_control_groups_allow),
+    ENTRY(there_is_a_core),
     ENTRY(unpark_racing_park_is_never_lost),
     ENTRY(unpark_racing_the_deadline_is_kept),
     ENTRY(clock_is_the_monotonic_one),
@@ -1350,6 +1726,11 @@ static const scenario scenarios[] = {
     ENTRY(guard_excludes_and_word_counts),
     ENTRY(queue_is_a_fifo),
     ENTRY(waits_with_a_gil_lose_no_wake),
+    ENTRY(with_a_gil_a_herd_is_not_woken_at_once),
+    ENTRY(with_a_gil_a_deadline_ends_being_put_off),
+    ENTRY(with_a_gil_the_end_puts_nobody_off),
+    ENTRY(with_a_gil_it_is_due_to_who_asks_for_long),
+    ENTRY(with_a_gil_nobody_is_forgotten),
     ENTRY(many_threads_in_one_queue),
     ENTRY(late_unparks_do_no_harm),
     ENTRY(waiters_of_ended_threads_are_used_again),
