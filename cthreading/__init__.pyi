@@ -34,6 +34,7 @@ from cthreading._core import (
     gettrace as gettrace,
     local as local,
     main_thread as main_thread,
+    reuse_threads as reuse_threads,
     setprofile as setprofile,
     settrace as settrace,
     stack_size as stack_size,

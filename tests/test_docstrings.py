@@ -23,7 +23,7 @@ PAGES = {"cthreading", "cthreading.aio", "cthreading.bench"}
 OLD_NAMES = {"activeCount", "currentThread"}
 """Their docstrings name the new ones, as those of isSet, setDaemon and their like do."""
 
-INSTALLING = {"install", "uninstall", "installed"}
+OWN_NAMES = {"install", "uninstall", "installed", "reuse_threads"}
 """Public, but in no list of names: `from cthreading import *` is what it is with threading."""
 
 OPERATORS = {"__enter__", "__exit__", "__aenter__", "__aexit__"}
@@ -40,7 +40,7 @@ def origin_of(name: str) -> ModuleType:
 
 def names_of(module: ModuleType) -> Iterator[tuple[str, Any]]:
     """The public functions and classes, and the public attributes of the classes."""
-    more = [name for name in sorted(OLD_NAMES | INSTALLING) if module is cthreading and hasattr(module, name)]
+    more = [name for name in sorted(OLD_NAMES | OWN_NAMES) if module is cthreading and hasattr(module, name)]
     for name in [*getattr(module, "__all__", ["main"]), *more]:
         value = getattr(module, name)
         if not is_ours(value):
