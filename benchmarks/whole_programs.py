@@ -5,6 +5,7 @@ so programs over the one and over the other run in one process, in turns. (cthre
 whole process.) Each function takes the module and a number of rounds and returns what these cost.
 """
 
+import atexit
 import importlib
 import subprocess
 import sys
@@ -190,9 +191,11 @@ def event_under_lock(threading: Any, rounds: int) -> Cost:
 @cache
 def http_client() -> "subprocess.Popen[str]":
     """A process that sends the requests, so that what they cost the client is not counted. It ends with this one."""
-    return subprocess.Popen(
+    client = subprocess.Popen(
         [sys.executable, "-S", "-E", str(HTTP_CLIENT)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     )
+    atexit.register(client.communicate)
+    return client
 
 
 def http_server(threading: Any, rounds: int) -> Cost:
@@ -236,14 +239,14 @@ def loops_on_locks(
 
         def loop() -> None:
             lock = one if shared else make()
-            value = 0.0
+            # No object is worked with that the threads share: in a free-threaded interpreter each would wait for that.
             inner, outer = range(inside), range(outside)
             for _ in range(rounds):
                 with lock:
                     for _ in inner:
-                        value += 1.0
+                        pass
                 for _ in outer:
-                    value += 1.0
+                    pass
 
         return time_together(threading, *[loop] * threads)
 

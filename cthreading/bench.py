@@ -221,7 +221,7 @@ UNCONTENDED = [
     Uncontended("local()", "make = threading.local", "make()", "make()"),
     Uncontended("Thread()", "make = threading.Thread", "make(target=int)"),
     Uncontended("Timer()", "make = threading.Timer", "make(60, int)"),
-    Uncontended("Thread: is_alive", "thread = threading.current_thread()", "thread.is_alive()", "floor.call()"),
+    Uncontended("Thread: is_alive", "thread = threading.Thread()", "thread.is_alive()", "floor.call()"),
     Uncontended("Thread: name", "thread = threading.current_thread()", "thread.name"),
     Uncontended("Thread: ident", "thread = threading.current_thread()", "thread.ident"),
     Uncontended("get_ident()", "get = threading.get_ident", "get()"),
@@ -398,10 +398,18 @@ def notify_all_rounds(waiters: int) -> Callable[[Any, int], Cost]:
     return run
 
 
-def start_and_join(threads: int) -> Callable[[Any, int], Cost]:
-    """Threads that end at once, all started and then all joined."""
+def start_and_join(threads: int, reuse: bool = False) -> Callable[[Any, int], Cost]:
+    """Threads that end at once, all started and then all joined; ours with reuse_threads, if wanted."""
 
     def run(threading: Any, rounds: int) -> Cost:
+        if reuse and threading is cthreading:
+            kept = cthreading.reuse_threads(threads)
+            cost = start_them(threading, rounds)
+            cthreading.reuse_threads(kept)
+            return cost
+        return start_them(threading, rounds)
+
+    def start_them(threading: Any, rounds: int) -> Cost:
         begin = read_meter()
         for _ in range(rounds):
             started = [threading.Thread(target=int) for _ in range(threads)]
@@ -530,6 +538,8 @@ HAND_OVER = [
     HandOver("Condition: notify_all of 20", notify_all_rounds(20)),
     HandOver("Thread: start + join", start_and_join(1)),
     HandOver("Thread: start 50, join 50", start_and_join(50)),
+    HandOver("Thread: start + join, reused", start_and_join(1, reuse=True)),
+    HandOver("Thread: start 50, join 50, reused", start_and_join(50, reuse=True)),
     HandOver("queue.Queue: ping-pong", queue_round_trips),
     HandOver("Lock: 4 threads, a turn each", lock_loops(4)),
     HandOver("aio.Barrier(10): a round", task_rounds(10)),
