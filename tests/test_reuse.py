@@ -229,6 +229,20 @@ assert native()
 
 
 @linux
+def test_they_can_be_kept_for_good() -> None:
+    run(
+        """
+cthreading.reuse_threads(1, keep_alive=threading.TIMEOUT_MAX)
+first = native()
+wait_until(lambda: count() == 2)
+time.sleep(0.05)  # one that does not stay has gone by now
+assert count() == 2
+assert native() == first
+"""
+    )
+
+
+@linux
 @forks
 def test_none_is_there_at_a_fork_or_after_it() -> None:
     run(

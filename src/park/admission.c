@@ -6,7 +6,6 @@
 
 #ifndef PARK_FREE_THREADED
 
-#include <limits.h>
 #include <sched.h>
 #include <stddef.h>
 

@@ -45,22 +45,25 @@ parker_reset(parker *self)
     pthread_mutex_unlock(&self->mutex);
 }
 
+static bool
+read_flag(parker *self, const bool *flag)
+{
+    pthread_mutex_lock(&self->mutex);
+    bool value = *flag;
+    pthread_mutex_unlock(&self->mutex);
+    return value;
+}
+
 bool
 parker_has_token(parker *self)
 {
-    pthread_mutex_lock(&self->mutex);
-    bool token = self->token;
-    pthread_mutex_unlock(&self->mutex);
-    return token;
+    return read_flag(self, &self->token);
 }
 
 bool
 parker_sleeps(parker *self)
 {
-    pthread_mutex_lock(&self->mutex);
-    bool sleeps = self->sleeps;
-    pthread_mutex_unlock(&self->mutex);
-    return sleeps;
+    return read_flag(self, &self->sleeps);
 }
 
 /* Waits for a signal on the condition until the deadline, with the mutex held. Returns 0 or ETIMEDOUT. */

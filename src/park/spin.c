@@ -12,10 +12,9 @@
 
 /* Looking longer than sleeping would take cannot pay, and not longer than waking a core takes, at worst. */
 #define LOOK_AT_MOST 50000
-/* How long to look as long as nobody has slept there. */
-#define LOOK_AT_FIRST 50000
-/* What a wait counts at most: one that lasts longer says nothing about waking. */
+/* Looking for less is cheap: it need not save as much. */
 #define LOOK_LITTLE 30000
+/* What a wait counts at most: one that lasts longer says nothing about waking. */
 #define COUNT_AT_MOST 1000000
 /* The weight of the latest wait in a mean: one in so many. */
 #define MEAN_OF 8
@@ -96,11 +95,12 @@ choose(spin_record *known)
     return cheaper;
 }
 
+/* For how long. What sleeping takes is 0 as long as nobody has slept there. */
 static int64_t
 look_for(spin_record *known)
 {
     uint32_t sleep = atomic_load_explicit(&known->mean[SPIN_SLEEP], memory_order_relaxed);
-    return sleep == 0 ? LOOK_AT_FIRST : sleep < LOOK_AT_MOST ? sleep : LOOK_AT_MOST;
+    return sleep != 0 && sleep < LOOK_AT_MOST ? sleep : LOOK_AT_MOST;
 }
 
 /* Whether there are more threads that could do with a core than cores. */

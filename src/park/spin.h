@@ -29,8 +29,8 @@ typedef struct {
     int64_t began;
 } spin;
 
-/* Before the wait at `place`, which begins `now`; an address that is only compared: decides the way, and looks for the parker's token as
- * long as that is promising. Only the parker's own thread, which parks next, whatever was found. */
+/* Before the wait at `place`, an address that is only compared, which begins `now`: decides the way, and looks for the
+ * parker's token as long as that is promising. Only the parker's own thread, which parks next, whatever was found. */
 void spin_begin(spin *self, const void *place, parker *parker, int64_t now, int64_t deadline);
 
 /* After the wait, which ended `now`: notes how long it took. One that timed out says nothing about waking: looking was in

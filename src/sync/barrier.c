@@ -11,10 +11,9 @@
 #include "wait.h"
 
 /* The outcome of a waiter whose round was broken; another outcome is its index. */
+#define BROKEN (-1)
 /* How many arrivals before the last have a place of their own in spin.h. */
 #define PLACES 2
-
-#define BROKEN (-1)
 /* As the standard library's, which also has states for leaving: those are never seen here. */
 #define STATE_FILLING 0
 #define STATE_BROKEN (-2)

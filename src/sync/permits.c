@@ -14,6 +14,9 @@
 /* How many locks a thread remembers. */
 #define HELD_TIMES 16
 
+/* How many of the first waiters are told that their turn comes soon. */
+#define ALERTED_AT_MOST 2
+
 /* Wakes as many of the first waiters as there are permits. The queue is locked. */
 static void
 wake_first(permits *self)
@@ -29,12 +32,14 @@ wake_first(permits *self)
     }
 }
 
+/* Has those wake up whose turn comes soon, if they have been moved here and have not tried for themselves. The queue is
+ * locked. */
 static void
 alert_next(permits *self)
 {
     waiter *first = waitqueue_first(&self->queue);
     waiter *w = first;
-    for (int count = 0; w != NULL && count < PERMITS_ALERTED; count++) {
+    for (int count = 0; w != NULL && count < ALERTED_AT_MOST; count++) {
         if (w->state == WAITER_WAITING && w->since == 0) {
             w->state = WAITER_ALERTED;
             waiter_wake(w);
@@ -304,7 +309,7 @@ static bool
 is_kept_waiting(const waiter *w)
 {
     /* At the interpreter's end the waiter may be a thread that never runs again: it must try for itself. */
-    return w->since > 0 && park_now() - w->since >= PERMITS_FAIR_AFTER && !Py_IsFinalizing();
+    return w->since != 0 && park_now() - w->since >= PERMITS_FAIR_AFTER && !Py_IsFinalizing();
 }
 
 bool

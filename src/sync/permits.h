@@ -32,7 +32,6 @@ typedef struct {
 #define PERMITS_MAX (INT64_MAX / PERMITS_ONE / 2)
 /* Nanoseconds. As CPython's PyMutex and WebKit's locks have it. */
 #define PERMITS_FAIR_AFTER 1000000
-#define PERMITS_ALERTED 2
 
 /* The slow halves of the functions below. */
 int permits_take_slow(permits *self, int64_t wait, int64_t limit);

@@ -109,19 +109,29 @@ is_over(PyObject *timeout)
     return over;
 }
 
+/* The nanoseconds of a float or int that needs no further look, or -1. */
+static int64_t
+usual_nanoseconds(PyObject *timeout)
+{
+    int64_t nanoseconds;
+    if (PyFloat_CheckExact(timeout)) {
+        double seconds = PyFloat_AS_DOUBLE(timeout);
+        bool usual = seconds >= 0 && seconds < USUAL_SECONDS && nanoseconds_from_double(seconds, &nanoseconds);
+        return usual ? nanoseconds : -1;
+    }
+    int64_t seconds = usual_int(timeout);
+    return seconds >= 0 && seconds < USUAL_SECONDS ? seconds * PARK_SECOND : -1;
+}
+
 int64_t
 wait_from_timeout(PyObject *timeout)
 {
     if (timeout == Py_None) {
         return PARK_FOREVER;
     }
-    int64_t nanoseconds = 0;
-    if (PyFloat_CheckExact(timeout) && nanoseconds_from_double(PyFloat_AS_DOUBLE(timeout), &nanoseconds)) {
-        return nanoseconds < 0 ? 0 : nanoseconds;
-    }
-    int64_t seconds = usual_int(timeout);
-    if (seconds >= 0 && seconds < USUAL_SECONDS) {
-        return seconds * PARK_SECOND;
+    int64_t nanoseconds = usual_nanoseconds(timeout);
+    if (nanoseconds >= 0) {
+        return nanoseconds;
     }
     int over = is_over(timeout);
     if (over != 0) {
@@ -151,7 +161,7 @@ is_blocking(PyObject *blocking)
 #endif
 }
 
-/* acquire(timeout=number), or -1. */
+/* acquire(timeout=number) with a usual one, or -1. */
 static int64_t
 wait_from_usual_timeout(PyObject *const *args, Py_ssize_t count, PyObject *keywords)
 {
@@ -163,16 +173,7 @@ wait_from_usual_timeout(PyObject *const *args, Py_ssize_t count, PyObject *keywo
         memcmp(PyUnicode_1BYTE_DATA(keyword), "timeout", 7) != 0) {
         return -1;
     }
-    int64_t seconds = usual_int(args[0]);
-    if (seconds >= 0 && seconds < USUAL_SECONDS) {
-        return seconds * PARK_SECOND;
-    }
-    int64_t nanoseconds;
-    if (PyFloat_CheckExact(args[0]) && PyFloat_AS_DOUBLE(args[0]) >= 0 && PyFloat_AS_DOUBLE(args[0]) < USUAL_SECONDS &&
-        nanoseconds_from_double(PyFloat_AS_DOUBLE(args[0]), &nanoseconds)) {
-        return nanoseconds;
-    }
-    return -1;
+    return usual_nanoseconds(args[0]);
 }
 
 int64_t

@@ -92,7 +92,7 @@ wait_begin(void)
     }
     w->thread = thread_ident();
     w->since = begin_of_wait(w->began);
-    w->restricted = wait_concerns_admission();
+    w->restricted = wait_concerns_admission(PyInterpreterState_Get());
     stats_count(&stats.waits);
     return w;
 }
@@ -126,7 +126,7 @@ wait_park(waiter *w, int64_t deadline)
 {
     spin attempt;
     const void *place = w->place != NULL ? w->place : atomic_load_explicit(&w->queue, memory_order_relaxed);
-    bool concerned = wait_concerns_admission();
+    bool concerned = wait_concerns_admission(PyInterpreterState_Get());
     waiter *next = concerned ? admission_sleep(w) : NULL;
     PyThreadState *thread_state = PyEval_SaveThread();
     if (concerned) {
@@ -150,7 +150,7 @@ wait_park(waiter *w, int64_t deadline)
 void
 wait_hand_over_slow(void)
 {
-    if (!wait_concerns_admission() || !admission_is_due()) {
+    if (!wait_concerns_admission(PyInterpreterState_Get()) || !admission_is_due()) {
         return;
     }
     waiter *next = admission_leave();

@@ -13,16 +13,20 @@ waiter *wait_begin(void);
 /* Parks the waiter with the thread state detached. No queue is locked. May not return, at the interpreter's end. */
 park_result wait_park(waiter *w, int64_t deadline);
 
-/* Whether the calling thread is one of those that admission.h is for: of the main interpreter, with a GIL. */
+/* Whether the threads of the interpreter are those that admission.h is for: of the main one, with a GIL. */
 static inline bool
-wait_concerns_admission(void)
+wait_concerns_admission(PyInterpreterState *interpreter)
 {
 #ifdef PARK_FREE_THREADED
+    (void)interpreter;
     return false;
 #else
-    return PyInterpreterState_Get() == PyInterpreterState_Main();
+    return interpreter == PyInterpreterState_Main();
 #endif
 }
+
+/* The slow half of the next. */
+void wait_hand_over_slow(void);
 
 /* To be called where a thread has given something to others, at the end of a method: lets a thread have the GIL that has
  * asked for it for a millisecond. The interpreter itself waits five. */
@@ -30,7 +34,6 @@ static inline void
 wait_hand_over(void)
 {
 #ifndef PARK_FREE_THREADED
-    void wait_hand_over_slow(void);
     if (__builtin_expect(atomic_load_explicit(&admission_asking, memory_order_relaxed) != 0, 0)) {
         wait_hand_over_slow();
     }

@@ -87,6 +87,9 @@ static void
 setup(void)
 {
     setup_error = pthread_atfork(lock_all, unlock_all, after_fork_in_child);
+    if (setup_error == 0) {
+        setup_error = reuse_setup();
+    }
 }
 
 int
@@ -155,23 +158,12 @@ handle_adopt(thread_handle *self, unsigned long ident, unsigned long native_id)
     unlock_all();
 }
 
-static bool
-concerns_admission(PyInterpreterState *interpreter)
-{
-#ifdef PARK_FREE_THREADED
-    (void)interpreter;
-    return false;
-#else
-    return interpreter == PyInterpreterState_Main();
-#endif
-}
-
 /* Gets the interpreter. `used` is the OS thread if it has been used before. */
 static void
 come_in(PyThreadState *thread_state, PyInterpreterState *interpreter, reusable *used)
 {
     int64_t asked = 0;
-    bool concerned = concerns_admission(interpreter);
+    bool concerned = wait_concerns_admission(interpreter);
     if (concerned) {
         asked = admission_approach();
     }
@@ -188,7 +180,7 @@ come_in(PyThreadState *thread_state, PyInterpreterState *interpreter, reusable *
 static void
 go_out(void)
 {
-    bool concerned = wait_concerns_admission();
+    bool concerned = wait_concerns_admission(PyInterpreterState_Get());
     waiter *next = concerned ? admission_leave() : NULL;
     PyThreadState_DeleteCurrent();
     if (concerned) {
@@ -349,7 +341,7 @@ handle_proceed(thread_handle *self, bool call)
     }
     atomic_store_explicit(&self->order, call ? ORDER_CALL : ORDER_END, memory_order_release);
     if (w != NULL) {
-        reuse_wake(w);
+        waiter_wake(w);
     }
     else {
         parker_unpark(&self->start);

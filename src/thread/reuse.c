@@ -17,10 +17,11 @@
 #include <unistd.h>
 #endif
 
-#include "../park/admission.h"
 #include "../module.h"
+#include "../park/admission.h"
 #include "../park/spin.h"
 #include "../sync/timeout.h"
+#include "../sync/wait.h"
 
 /* What a new thread takes over from the one that starts it, as far as a thread that exists cannot be given it. */
 typedef struct {
@@ -58,14 +59,11 @@ struct reusable {
     waiter *waiter;                /* while it is idle */
 };
 
-static pthread_once_t setup_once = PTHREAD_ONCE_INIT;
-static int setup_error;
-
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
 static reusable *idle;
-static int idle_count;
-static int idle_at_most; /* 0: threads are not kept */
-static int64_t keep_for;
+static atomic_int idle_count;   /* changed with the mutex held */
+static atomic_int idle_at_most; /* 0: threads are not kept */
+static _Atomic int64_t keep_for;
 static int forks; /* that are going on */
 
 static void
@@ -90,17 +88,10 @@ after_fork_in_child(void)
     unlock_idle();
 }
 
-static void
-setup(void)
-{
-    setup_error = pthread_atfork(lock_idle, unlock_idle, after_fork_in_child);
-}
-
 int
 reuse_setup(void)
 {
-    pthread_once(&setup_once, setup);
-    return setup_error;
+    return pthread_atfork(lock_idle, unlock_idle, after_fork_in_child);
 }
 
 /* Traits are compared as memory: it is all set. */
@@ -138,16 +129,6 @@ put_on(const outfit *self)
 #ifdef __linux__
     prctl(PR_SET_NAME, self->name);
 #endif
-}
-
-int
-reuse_limits(int64_t *keep_alive)
-{
-    lock_idle();
-    int maximum = idle_at_most;
-    *keep_alive = keep_for;
-    unlock_idle();
-    return maximum;
 }
 
 /* Takes it out of the list, where it is. The mutex is held. */
@@ -201,10 +182,8 @@ end_all(void)
 void
 reuse_set_limits(int maximum, int64_t keep_alive)
 {
-    lock_idle();
     idle_at_most = maximum;
     keep_for = keep_alive;
-    unlock_idle();
     Py_BEGIN_ALLOW_THREADS end_all();
     Py_END_ALLOW_THREADS
 }
@@ -213,7 +192,7 @@ reusable *
 reuse_take(void)
 {
     /* Without the mutex: most programs keep none. Who sees an old value starts a new thread. */
-    if (__atomic_load_n(&idle_count, __ATOMIC_RELAXED) == 0) {
+    if (atomic_load_explicit(&idle_count, memory_order_relaxed) == 0) {
         return NULL;
     }
     traits wanted;
@@ -236,8 +215,7 @@ reuse_take(void)
 reusable *
 reuse_new(void)
 {
-    int64_t ignored;
-    reusable *self = reuse_limits(&ignored) == 0 ? NULL : calloc(1, sizeof(reusable));
+    reusable *self = idle_at_most == 0 ? NULL : calloc(1, sizeof(reusable));
     if (self != NULL) {
         self->state = WORKING;
         read_traits(&self->birth, PyThread_get_stacksize());
@@ -263,26 +241,11 @@ waiter *
 reuse_get_ready(reusable *self, bool call)
 {
     waiter *w = self->waiter;
-#ifdef PARK_FREE_THREADED
-    (void)call;
-#else
-    if (call && PyInterpreterState_Get() == PyInterpreterState_Main()) {
+    if (call && wait_concerns_admission(PyInterpreterState_Get())) {
         w->restricted = true;
         w->admission = ADMISSION_ASLEEP;
     }
-#endif
     return w;
-}
-
-void
-reuse_wake(waiter *w)
-{
-    if (w->restricted) {
-        admission_wake(w);
-    }
-    else {
-        parker_unpark(&w->parker);
-    }
 }
 
 void
@@ -352,10 +315,8 @@ state_of(reusable *self)
 static bool
 wait_for_order(reusable *self)
 {
-    int64_t keep_alive;
-    reuse_limits(&keep_alive);
     int64_t now = park_now();
-    int64_t deadline = now + keep_alive;
+    int64_t deadline = deadline_after(keep_for);
     for (;;) {
         spin attempt;
         spin_begin(&attempt, &idle, &self->waiter->parker, now, deadline);
@@ -455,8 +416,7 @@ reuse_threads(PyObject *Py_UNUSED(module), PyObject *args, PyObject *keywords)
     static char *names[] = {"", "keep_alive", NULL};
     PyObject *maximum = Py_None;
     PyObject *keep_alive = NULL;
-    int64_t before_keep;
-    int before = reuse_limits(&before_keep);
+    int before = idle_at_most;
     if (!PyArg_ParseTupleAndKeywords(args, keywords, "|OO:reuse_threads", names, &maximum, &keep_alive)) {
         return NULL;
     }

@@ -19,13 +19,11 @@
 
 typedef struct reusable reusable;
 
-/* Once, before anything else. Returns 0 or an errno value. Later calls do nothing. */
+/* Once, before anything else. Returns 0 or an errno value. */
 int reuse_setup(void);
 
-/* Whether threads are kept. Returns how many at most, and for how many nanoseconds. */
-int reuse_limits(int64_t *keep_alive);
-
-/* Changes that, and ends those that are idle. With a thread state attached, which it detaches meanwhile. */
+/* Changes how many are kept at most, and for how many nanoseconds, and ends those that are idle. With a thread state
+ * attached, which it detaches meanwhile. */
 void reuse_set_limits(int maximum, int64_t keep_alive);
 
 /* An idle thread that is like a new one that the calling thread would start, or NULL. It is the caller's, which gives it
@@ -42,10 +40,9 @@ void reuse_free(reusable *self);
 /* Makes the handle that of the idle thread, which waits for it to have an order. */
 void reuse_assign(reusable *self, thread_handle *handle);
 
-/* Its handle is about to get an order, to call something or not: what to wake it with afterwards. The record may be gone
- * then. The caller keeps its interpreter from here until it has woken it. */
+/* Its handle is about to get an order, to call something or not: whom to wake by waiter_wake afterwards. The record may
+ * be gone then. The caller keeps its interpreter from here until it has woken it. */
 waiter *reuse_get_ready(reusable *self, bool call);
-void reuse_wake(waiter *w);
 
 /* In the OS thread itself: at its very beginning; */
 void reuse_begin(reusable *self);

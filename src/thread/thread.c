@@ -9,7 +9,6 @@
 #include "handle_object.h"
 #include "hooks.h"
 #include "registry.h"
-#include "reuse.h"
 #include "shutdown.h"
 
 #include <sched.h>
@@ -1422,9 +1421,6 @@ thread_exec(PyObject *module)
 {
     module_state *state = module_get_state(module);
     int error = handle_setup();
-    if (error == 0) {
-        error = reuse_setup();
-    }
     if (error != 0) {
         errno = error;
         PyErr_SetFromErrno(PyExc_OSError);
