@@ -309,6 +309,21 @@ choose_context(module_state *state, PyObject *thread)
 #endif
 }
 
+#ifdef THREAD_HANDLE
+/* The handle of a thread that could not be started is of no use any more: another one, so that it can be tried again. */
+static void
+renew_handle(module_state *state, PyObject *thread)
+{
+    PyObject *exception = PyErr_GetRaisedException();
+    if (thread_set_handle(state, thread) < 0) {
+        PyErr_Clear();
+    }
+    PyErr_SetRaisedException(exception);
+}
+#else
+#define renew_handle(state, thread)
+#endif
+
 /* The thread is in `_limbo`. */
 static int
 start_listed(module_state *state, PyObject *thread)
@@ -324,6 +339,7 @@ start_listed(module_state *state, PyObject *thread)
     }
     else if (boot != NULL) {
         tstate_lock_give_back(state, thread, boot->place, false);
+        renew_handle(state, thread);
     }
     Py_XDECREF(boot);
     Py_XDECREF(ident);
