@@ -262,6 +262,8 @@ module_free(void *module)
 
 static PyModuleDef_Slot module_slots[] = {
     {Py_mod_exec, state_exec},
+    {Py_mod_exec, method_exec},
+    {Py_mod_exec, kind_exec},
     {Py_mod_exec, lock_exec},
     {Py_mod_exec, rlock_exec},
     {Py_mod_exec, condition_exec},

@@ -9,6 +9,9 @@
 #include "compat.h"
 
 typedef struct {
+    PyTypeObject *method_type;
+    PyTypeObject *refusal_type;
+    PyTypeObject *plain_class; /* has what every instance of a class statement's class has, and nothing else */
     PyTypeObject *lock_type;
     PyTypeObject *rlock_type;
     PyTypeObject *condition_type;
@@ -113,6 +116,8 @@ PyObject *whole_number(PyObject *number);
 int warn_deprecated(const char *message);
 
 /* The entries of module.c's table. Each returns -1 with an exception set on failure. */
+int method_exec(PyObject *module);
+int kind_exec(PyObject *module);
 int lock_exec(PyObject *module);
 int rlock_exec(PyObject *module);
 int condition_exec(PyObject *module);

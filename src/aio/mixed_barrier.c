@@ -24,7 +24,9 @@ typedef enum { STATE_FILLING, STATE_BROKEN } barrier_state;
 enum { ARRIVING, WAITING };
 
 typedef struct {
-    OBJECT_HEAD
+    PyObject_HEAD
+    PyObject *weakrefs;
+    PyObject *dict;
     PyObject *module;
     PyObject *get_running_loop;
     PyObject *broken_error;
@@ -796,7 +798,7 @@ barrier_dealloc(PyObject *object)
 {
     barrier_object *self = (barrier_object *)object;
     PyObject_GC_UnTrack(object);
-    Py_TRASHCAN_BEGIN(object, barrier_dealloc) object_begin_dealloc(object);
+    Py_TRASHCAN_BEGIN(object, barrier_dealloc) PyObject_ClearWeakRefs(object);
     barrier_clear(self);
     futures_forget(future_queue_take_all(&self->tasks));
     futures_forget(future_queue_take_all(&self->newcomer_tasks));
@@ -818,12 +820,13 @@ static PyMethodDef barrier_methods[] = {
 };
 
 static PyMemberDef barrier_members[] = {
-    OBJECT_MEMBERS(barrier_object),
+    {"__weaklistoffset__", Py_T_PYSSIZET, offsetof(barrier_object, weakrefs), Py_READONLY},
+    {"__dictoffset__", Py_T_PYSSIZET, offsetof(barrier_object, dict), Py_READONLY},
     {NULL},
 };
 
 static PyGetSetDef barrier_getset[] = {
-    OBJECT_GETSET,
+    {"__dict__", PyObject_GenericGetDict, PyObject_GenericSetDict},
     {"parties", (getter)get_parties, NULL, "How many threads and tasks it takes."},
     {"n_waiting", (getter)get_n_waiting, NULL, "How many threads and tasks wait now."},
     {"broken", (getter)get_broken, NULL, "Whether the barrier is broken."},

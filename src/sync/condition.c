@@ -11,7 +11,7 @@
 #include <math.h>
 
 #include "lock.h"
-#include "object.h"
+#include "kind.h"
 #include "private_condition.h"
 #include "rlock.h"
 #include "timeout.h"
@@ -136,17 +136,15 @@ condition_vectorcall(PyObject *callable, PyObject *const *args, size_t flags, Py
 static int
 condition_traverse(condition_object *self, visitproc visit, void *arg)
 {
-    Py_VISIT(Py_TYPE(self));
-    Py_VISIT(self->dict);
     Py_VISIT(self->lock);
     Py_VISIT(self->owner);
-    return 0;
+    return object_visit((PyObject *)self, visit, arg);
 }
 
 static int
 condition_clear(condition_object *self)
 {
-    Py_CLEAR(self->dict);
+    object_clear((PyObject *)self);
     /* The kind says what the lock is: it goes with it. */
     self->kind = OVER_NOTHING;
     Py_CLEAR(self->lock);
@@ -847,30 +845,29 @@ condition_repr(condition_object *self)
 }
 
 static PyMethodDef condition_methods[] = {
+    {"acquire", OBJECT_METHOD(condition_acquire), METH_FASTCALL | METH_KEYWORDS, acquire_doc},
+    {"release", OBJECT_METHOD(condition_release), METH_NOARGS, release_doc},
+    {"locked", OBJECT_METHOD(condition_locked), METH_NOARGS, locked_doc},
+    {"_is_owned", OBJECT_METHOD(condition_is_owned), METH_NOARGS, is_owned_doc},
+    {"_release_save", OBJECT_METHOD(condition_release_save), METH_NOARGS, release_save_doc},
+    {"_acquire_restore", OBJECT_METHOD(condition_acquire_restore), METH_O, acquire_restore_doc},
+    {NULL},
+};
+
+/* Those that are bound methods in the standard library. */
+static PyMethodDef condition_bound_methods[] = {
     {"wait", OBJECT_METHOD(condition_wait), METH_FASTCALL | METH_KEYWORDS, wait_doc},
     {"wait_for", OBJECT_METHOD(condition_wait_for), METH_FASTCALL | METH_KEYWORDS, wait_for_doc},
     {"notify", OBJECT_METHOD(condition_notify), METH_FASTCALL | METH_KEYWORDS, notify_doc},
     {"notify_all", OBJECT_METHOD(condition_notify_all), METH_NOARGS, notify_all_doc},
     {"notifyAll", OBJECT_METHOD(condition_notify_all_alias), METH_NOARGS, notify_all_alias_doc},
-    {"acquire", OBJECT_METHOD(condition_acquire), METH_FASTCALL | METH_KEYWORDS, acquire_doc},
-    {"release", OBJECT_METHOD(condition_release), METH_NOARGS, release_doc},
-    {"locked", OBJECT_METHOD(condition_locked), METH_NOARGS, locked_doc},
     {"__enter__", OBJECT_METHOD(condition_enter), METH_NOARGS, enter_doc},
     {"__exit__", OBJECT_METHOD(condition_exit), METH_FASTCALL, exit_doc},
-    {"_is_owned", OBJECT_METHOD(condition_is_owned), METH_NOARGS, is_owned_doc},
-    {"_release_save", OBJECT_METHOD(condition_release_save), METH_NOARGS, release_save_doc},
-    {"_acquire_restore", OBJECT_METHOD(condition_acquire_restore), METH_O, acquire_restore_doc},
     {"_at_fork_reinit", OBJECT_METHOD(condition_at_fork_reinit), METH_NOARGS, at_fork_reinit_doc},
     {NULL},
 };
 
-static PyMemberDef condition_members[] = {
-    OBJECT_MEMBERS(condition_object),
-    {NULL},
-};
-
 static PyGetSetDef condition_getset[] = {
-    OBJECT_GETSET,
     {"_lock", (getter)condition_get_lock, NULL, "The lock."},
     {"_waiters", (getter)condition_get_waiters, NULL,
      "The idents of the threads that wait and have not been notified."},
@@ -885,17 +882,11 @@ PyDoc_STRVAR(
     "RLock. The condition is a context manager that holds the lock.");
 
 static PyType_Slot condition_slots[] = {
-    {Py_tp_doc, (void *)condition_doc},
-    {Py_tp_new, PyType_GenericNew},
-    {Py_tp_init, condition_init},
-    {Py_tp_traverse, condition_traverse},
-    {Py_tp_clear, condition_clear},
-    {Py_tp_dealloc, condition_dealloc},
-    {Py_tp_repr, condition_repr},
-    {Py_tp_methods, condition_methods},
-    {Py_tp_members, condition_members},
-    {Py_tp_getset, condition_getset},
-    {0, NULL},
+    {Py_tp_doc, (void *)condition_doc}, {Py_tp_new, PyType_GenericNew},
+    {Py_tp_init, condition_init},       {Py_tp_traverse, condition_traverse},
+    {Py_tp_clear, condition_clear},     {Py_tp_dealloc, condition_dealloc},
+    {Py_tp_repr, condition_repr},       {Py_tp_methods, condition_methods},
+    {Py_tp_getset, condition_getset},   {0, NULL},
 };
 
 static PyType_Spec condition_spec = {
@@ -938,7 +929,7 @@ condition_notify_private(PyObject *condition)
 int
 condition_exec(PyObject *module)
 {
-    PyTypeObject *type = module_add_type(module, &condition_spec, NULL);
+    PyTypeObject *type = kind_add_type(module, &condition_spec, NULL, condition_bound_methods);
     if (type == NULL) {
         return -1;
     }
