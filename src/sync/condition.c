@@ -27,10 +27,10 @@ typedef struct {
     OBJECT_HEAD
     PyObject *lock;
     condition_kind kind;
-    bool standard_lock; /* OVER_OTHER: a lock of the standard library's, which can fail to acquire only by a signal */
+    bool standard_lock;   /* OVER_OTHER: a lock of the standard library's, which can fail to acquire only by a signal */
+    uint16_t owner_queue; /* where the owner's queue is in it: the waiters there count as waiters here */
     waitqueue queue;
-    PyObject *owner;        /* whose `_cond` this is (see private_condition.h), or NULL */
-    waitqueue *owner_queue; /* its queue: the waiters there count as waiters here */
+    PyObject *owner; /* whose `_cond` this is (see private_condition.h), or NULL */
 } condition_object;
 
 static inline permits *
@@ -43,6 +43,12 @@ static inline bool
 is_native(condition_object *self)
 {
     return self->kind == OVER_LOCK || self->kind == OVER_RLOCK;
+}
+
+static inline waitqueue *
+get_owner_queue(condition_object *self)
+{
+    return self->owner == NULL ? NULL : (waitqueue *)((char *)self->owner + self->owner_queue);
 }
 
 /* Construction */
@@ -148,7 +154,6 @@ condition_clear(condition_object *self)
     /* The kind says what the lock is: it goes with it. */
     self->kind = OVER_NOTHING;
     Py_CLEAR(self->lock);
-    self->owner_queue = NULL;
     Py_CLEAR(self->owner);
     return 0;
 }
@@ -827,7 +832,7 @@ condition_get_waiters(condition_object *self, void *Py_UNUSED(closure))
 {
     PyObject *list = PyList_New(0);
     if (list == NULL || append_idents(list, &self->queue) < 0 ||
-        (self->owner_queue != NULL && append_idents(list, self->owner_queue) < 0)) {
+        (self->owner != NULL && append_idents(list, get_owner_queue(self)) < 0)) {
         Py_XDECREF(list);
         return NULL;
     }
@@ -840,7 +845,7 @@ condition_repr(condition_object *self)
     if (check_initialized(self) < 0) {
         return NULL;
     }
-    size_t waiters = count_waiters(&self->queue) + count_waiters(self->owner_queue);
+    size_t waiters = count_waiters(&self->queue) + count_waiters(get_owner_queue(self));
     return PyUnicode_FromFormat("<Condition(%S, %zu)>", self->lock, waiters);
 }
 
@@ -904,7 +909,7 @@ condition_make_private(module_state *state, PyObject *owner, waitqueue *queue)
     Py_XDECREF(lock);
     if (self != NULL) {
         ((condition_object *)self)->owner = Py_NewRef(owner);
-        ((condition_object *)self)->owner_queue = queue;
+        ((condition_object *)self)->owner_queue = (uint16_t)((char *)queue - (char *)owner);
     }
     return self;
 }

@@ -262,13 +262,27 @@ event_repr(event_object *self)
     return object_repr((PyObject *)self, PyUnicode_FromString(is_set(self) ? "set" : "unset"));
 }
 
+/* 3.12 has no shortcut to the methods of an object of ours, nor to the call of a bound one: is_set has to do with one of
+ * the two, or would be slower than the standard library's. */
+#define IS_SET_METHOD {"is_set", OBJECT_METHOD(event_is_set), METH_NOARGS, is_set_doc}
+#if PY_VERSION_HEX >= 0x030C0000 && PY_VERSION_HEX < 0x030D0000
+#define IS_SET_IS_BOUND 0
+#else
+#define IS_SET_IS_BOUND 1
+#endif
+
 static PyMethodDef event_methods[] = {
-    {"is_set", OBJECT_METHOD(event_is_set), METH_NOARGS, is_set_doc},
+#if !IS_SET_IS_BOUND
+    IS_SET_METHOD,
+#endif
     {NULL},
 };
 
 /* Those that are bound methods in the standard library. */
 static PyMethodDef event_bound_methods[] = {
+#if IS_SET_IS_BOUND
+    IS_SET_METHOD,
+#endif
     {"isSet", OBJECT_METHOD(event_is_set_alias), METH_NOARGS, is_set_alias_doc},
     {"set", OBJECT_METHOD(event_set), METH_NOARGS, set_doc},
     {"clear", OBJECT_METHOD(event_clear), METH_NOARGS, clear_doc},

@@ -202,8 +202,9 @@ static PyType_Slot method_slots[] = {
 static PyType_Spec method_spec = {
     .name = "cthreading._method",
     .basicsize = sizeof(method),
+    /* Immutable: the interpreter takes no shortcut to what a type could change its mind about. */
     .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_HAVE_VECTORCALL | Py_TPFLAGS_METHOD_DESCRIPTOR |
-             Py_TPFLAGS_DISALLOW_INSTANTIATION,
+             Py_TPFLAGS_IMMUTABLETYPE | Py_TPFLAGS_DISALLOW_INSTANTIATION,
     .slots = method_slots,
 };
 

@@ -1,7 +1,7 @@
 /* threading.Semaphore and BoundedSemaphore: permits, and how they are shown.
  *
  * The value that a semaphore starts with need not be an int: the standard library takes whatever compares with 0, and
- * float('inf') for "no limit" is in use. Such a value is kept as `origin`; the permits count how far the semaphore is
+ * float('inf') for "no limit" is in use. Such a value is kept in `origin`; the permits count how far the semaphore is
  * from it. If it can never count down to exactly 0 (infinity, NaN, a fraction, a huge number), acquire never waits: the
  * permits start in the middle of their range, which is then never left. */
 #include "../module.h"
@@ -19,8 +19,7 @@
 typedef struct {
     OBJECT_HEAD
     permits permits;
-    int64_t start;    /* the permits at first */
-    PyObject *origin; /* the value at first; NULL: `start` is */
+    PyObject *origin; /* the value at first, and the permits at first, in a tuple; NULL: the value is the permits */
     int64_t bound;    /* the permits must not exceed this */
 } semaphore_object;
 
@@ -92,11 +91,16 @@ set_value(semaphore_object *self, PyObject *value)
     if (start_of_value(value, &start, &origin) < 0) {
         return -1;
     }
+    if (origin != NULL) {
+        Py_SETREF(origin, Py_BuildValue("OL", origin, (long long)start));
+        if (origin == NULL) {
+            return -1;
+        }
+    }
     PyObject *old;
     Py_BEGIN_CRITICAL_SECTION(self);
     old = self->origin;
     self->origin = origin;
-    self->start = start;
     permits_set(&self->permits, start);
     Py_END_CRITICAL_SECTION();
     Py_XDECREF(old);
@@ -130,16 +134,15 @@ get_value(semaphore_object *self, int64_t more)
     int64_t count;
     Py_BEGIN_CRITICAL_SECTION(self);
     origin = Py_XNewRef(self->origin);
-    count = permits_count(&self->permits) - (origin == NULL ? 0 : self->start) + more;
+    count = permits_count(&self->permits) + more;
     Py_END_CRITICAL_SECTION();
-    PyObject *number = PyLong_FromLongLong(count);
-    if (origin == NULL || number == NULL) {
-        Py_XDECREF(origin);
-        return number;
+    if (origin == NULL) {
+        return PyLong_FromLongLong(count);
     }
-    PyObject *value = PyNumber_Add(origin, number);
+    PyObject *number = PyLong_FromLongLong(count - PyLong_AsLongLong(PyTuple_GET_ITEM(origin, 1)));
+    PyObject *value = number == NULL ? NULL : PyNumber_Add(PyTuple_GET_ITEM(origin, 0), number);
     Py_DECREF(origin);
-    Py_DECREF(number);
+    Py_XDECREF(number);
     return value;
 }
 
@@ -194,7 +197,6 @@ make(PyTypeObject *type, int64_t start)
 {
     semaphore_object *self = (semaphore_object *)type->tp_alloc(type, 0);
     if (self != NULL) {
-        self->start = start;
         self->bound = PERMITS_MAX;
         permits_init(&self->permits, start);
     }
