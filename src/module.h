@@ -12,6 +12,7 @@ typedef struct {
     PyTypeObject *method_type;
     PyTypeObject *refusal_type;
     PyTypeObject *plain_class; /* has what every instance of a class statement's class has, and nothing else */
+    PyTypeObject *lock_metaclass;
     PyTypeObject *lock_type;
     PyTypeObject *rlock_type;
     PyTypeObject *condition_type;
@@ -19,6 +20,7 @@ typedef struct {
     PyTypeObject *thread_values_type;
     PyTypeObject *stdlib_lock_type;
     PyTypeObject *stdlib_rlock_type;
+    PyTypeObject *stdlib_local_type;
     PyObject *broken_barrier_error;
     PyTypeObject *coroutine_type;
     PyTypeObject *future_type;
