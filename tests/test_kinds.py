@@ -106,6 +106,19 @@ def test_a_bounded_semaphore_is_a_semaphore_of_both() -> None:
     ]
 
 
+@pytest.mark.skipif(not hasattr(threading, "serialize_iterator"), reason="from 3.15 on")
+def test_a_serialized_iterator_is_one_of_the_standard_librarys() -> None:
+    ours, expected = cthreading.serialize_iterator([1, 2]), threading.serialize_iterator([1, 2])
+    assert isinstance(ours, threading.serialize_iterator)
+    assert type(ours) is not threading.serialize_iterator
+    assert isinstance(ours._lock, cthreading.Lock)
+    assert sys.getsizeof(ours) == sys.getsizeof(expected)
+    assert not hasattr(ours, "__dict__")
+    assert list(ours) == [1, 2]
+    mine, whole = vars(cthreading.serialize_iterator), vars(threading.serialize_iterator)
+    assert [name for name, value in whole.items() if callable(value) and name not in mine] == []
+
+
 @each_disguised
 def test_class_is_the_standard_librarys_for_exactly_our_type(name: str) -> None:
     it = new(cthreading, name)
