@@ -37,7 +37,7 @@ from typing import Any
 
 from _typeshed import ProfileFunction, TraceFunction
 
-from cthreading._core import _MainThread as _MainThread, reuse_threads as reuse_threads
+from cthreading._core import _MainThread as _MainThread
 
 if sys.version_info >= (3, 12):
     from threading import (
