@@ -1,7 +1,7 @@
 """For asyncio: a barrier where tasks wait for each other, and one where tasks and threads do.
 
-Barrier is asyncio.Barrier: the same states, order, errors and representation as that of the running Python. What may be
-noticed:
+Barrier derives from asyncio.Barrier: the same states, order, errors and representation as that of the running Python.
+What may be noticed:
 
 - Its methods are not functions written in Python: inspect.iscoroutinefunction(barrier.wait) is false. What they return
   is a coroutine for asyncio.iscoroutine, collections.abc.Coroutine and all of asyncio, not for inspect.iscoroutine, and
@@ -17,20 +17,27 @@ former, wait_async() for the latter.
 import threading
 from typing import Any
 
-from cthreading._core import _AioBarrier as Barrier, _AioMixedBarrier as MixedBarrier
+from cthreading import _core
+from cthreading._core import _AioMixedBarrier as MixedBarrier
 
 __all__ = ("Barrier", "BrokenBarrierError", "MixedBarrier")  # noqa: F822
 
 
-def __getattr__(name: str) -> Any:
-    if name != "BrokenBarrierError":
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    # Made when it is first asked for: importing asyncio takes longer than all else here.
+def _make_broken_barrier_error() -> type[Exception]:
     from asyncio.exceptions import BrokenBarrierError
 
     content = {
         "__module__": __name__,
         "__doc__": "Raised where a MixedBarrier is or gets broken: the errors of threading's and asyncio's in one.",
     }
-    error = type(name, (threading.BrokenBarrierError, BrokenBarrierError), content)
-    return globals().setdefault(name, error)
+    return type("BrokenBarrierError", (threading.BrokenBarrierError, BrokenBarrierError), content)
+
+
+# Made when they are first asked for: importing asyncio takes longer than all else here.
+_MADE_LATER = {"Barrier": _core._make_aio_barrier, "BrokenBarrierError": _make_broken_barrier_error}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _MADE_LATER:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return globals().setdefault(name, _MADE_LATER[name]())

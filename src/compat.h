@@ -53,6 +53,28 @@ PyErr_SetRaisedException(PyObject *exception)
 /* 3.13 made it public. */
 #define Py_IsFinalizing _Py_IsFinalizing
 
+/* 3.12 brought functions for the dict that lies in front of an object; 3.13 made them public. In 3.11 it is nothing but a
+ * pointer in an object that object.__new__ has not made, as ours are. */
+#if PY_VERSION_HEX >= 0x030C0000
+#define PyObject_VisitManagedDict _PyObject_VisitManagedDict
+#define PyObject_ClearManagedDict _PyObject_ClearManagedDict
+#else
+static inline int
+PyObject_VisitManagedDict(PyObject *self, visitproc visit, void *arg)
+{
+    PyObject **dict = _PyObject_GetDictPtr(self);
+    Py_VISIT(*dict);
+    return 0;
+}
+
+static inline void
+PyObject_ClearManagedDict(PyObject *self)
+{
+    PyObject **dict = _PyObject_GetDictPtr(self);
+    Py_CLEAR(*dict);
+}
+#endif
+
 /* 3.13 brought a public way to say where an ignored exception comes from. */
 #define report_ignored_in_thread(thread) _PyErr_WriteUnraisableMsg("in thread started by", (thread))
 
@@ -81,6 +103,38 @@ interpreter_allows_threads(void)
 #else
 #define report_ignored_in_thread(thread) PyErr_FormatUnraisable("Exception ignored in thread started by %R", (thread))
 #endif
+
+/* From 3.13 on, the attributes of an instance of a class statement's class may lie behind it. */
+#ifndef Py_TPFLAGS_INLINE_VALUES
+#define Py_TPFLAGS_INLINE_VALUES 0
+#endif
+
+/* Where the pointers to the dict and the weak references of such an instance lie: no version tells before there is one.
+ * kind.c checks it. */
+#ifdef Py_GIL_DISABLED
+#define MANAGED_DICT_OFFSET (-(Py_ssize_t)sizeof(PyObject *))
+#else
+#define MANAGED_DICT_OFFSET (-3 * (Py_ssize_t)sizeof(PyObject *))
+#endif
+#if PY_VERSION_HEX >= 0x030C0000
+#define MANAGED_WEAKREFS_OFFSET (MANAGED_DICT_OFFSET - (Py_ssize_t)sizeof(PyObject *))
+#else
+#define MANAGED_WEAKREFS_OFFSET ((Py_ssize_t)sizeof(PyObject))
+#endif
+
+/* Says that threads share this object, which lives as long as its module: free-threaded, they do not contend for its
+ * reference count then. 3.14 made that public; 3.13 makes the interpreter's own objects of the kind immortal. */
+static inline void
+object_is_shared(PyObject *self)
+{
+#if PY_VERSION_HEX >= 0x030E0000
+    PyUnstable_Object_EnableDeferredRefcount(self);
+#elif defined(Py_GIL_DISABLED)
+    self->ob_ref_local = _Py_IMMORTAL_REFCNT_LOCAL;
+#else
+    (void)self;
+#endif
+}
 
 /* No version has a public way to look up an attribute in the type and in a dict that is not the object's own. */
 #define object_get_attribute(self, name, dict) _PyObject_GenericGetAttrWithDict((PyObject *)(self), (name), (dict), 0)

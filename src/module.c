@@ -291,6 +291,7 @@ state_exec(PyObject *module)
     }
     state->stdlib_lock_type = (PyTypeObject *)module_import_from("_thread", "LockType");
     state->stdlib_rlock_type = (PyTypeObject *)module_import_from("_thread", "RLock");
+    state->stdlib_local_type = (PyTypeObject *)module_import_from("_thread", "_local");
     state->broken_barrier_error = module_import_from("threading", "BrokenBarrierError");
     state->namespace = module_dict("cthreading");
     state->stdlib = module_dict("threading");
@@ -298,7 +299,8 @@ state_exec(PyObject *module)
     if (state->namespace == NULL || state->system == NULL || state->stdlib == NULL) {
         return -1;
     }
-    if (state->stdlib_lock_type == NULL || state->stdlib_rlock_type == NULL || state->broken_barrier_error == NULL) {
+    if (state->stdlib_lock_type == NULL || state->stdlib_rlock_type == NULL || state->stdlib_local_type == NULL ||
+        state->broken_barrier_error == NULL) {
         return -1;
     }
     return PyModule_AddStringConstant(module, "park_backend", PARK_BACKEND);
@@ -338,6 +340,8 @@ module_free(void *module)
 
 static PyModuleDef_Slot module_slots[] = {
     {Py_mod_exec, state_exec},
+    {Py_mod_exec, method_exec},
+    {Py_mod_exec, kind_exec},
     {Py_mod_exec, lock_exec},
     {Py_mod_exec, rlock_exec},
     {Py_mod_exec, condition_exec},

@@ -93,6 +93,10 @@ typedef struct {
 } version_checks;
 
 typedef struct {
+    PyTypeObject *method_type;
+    PyTypeObject *refusal_type;
+    PyTypeObject *plain_class; /* has what every instance of a class statement's class has, and nothing else */
+    PyTypeObject *lock_metaclass;
     PyTypeObject *lock_type;
     PyTypeObject *rlock_type;
     PyTypeObject *condition_type;
@@ -100,6 +104,7 @@ typedef struct {
     PyTypeObject *thread_values_type;
     PyTypeObject *stdlib_lock_type;
     PyTypeObject *stdlib_rlock_type;
+    PyTypeObject *stdlib_local_type;
     PyObject *broken_barrier_error;
     PyTypeObject *coroutine_type;
     PyTypeObject *future_type;
@@ -203,6 +208,8 @@ PyObject *whole_number(PyObject *number);
 int warn_deprecated(const char *message);
 
 /* The entries of module.c's table. Each returns -1 with an exception set on failure. */
+int method_exec(PyObject *module);
+int kind_exec(PyObject *module);
 int lock_exec(PyObject *module);
 int rlock_exec(PyObject *module);
 int condition_exec(PyObject *module);

@@ -12,7 +12,7 @@
  * those in the barrier and those who wait to get in, and nobody but the event loop's thread, so no lock. Everyone woken
  * looks at the state again, and, if it is not what they wait for, goes to the queue's end: that makes the order in which
  * tasks go on that of asyncio in every case. */
-#include "../sync/object.h"
+#include "../sync/kind.h"
 #include "../sync/wait.h"
 #include "coroutine.h"
 
@@ -403,6 +403,15 @@ barrier_get_broken(barrier_object *self, void *Py_UNUSED(closure))
 }
 
 static PyObject *
+barrier_get_loop(barrier_object *self, void *Py_UNUSED(closure))
+{
+    guard_lock(&self->guard);
+    PyObject *loop = Py_XNewRef(self->loop);
+    guard_unlock(&self->guard);
+    return loop == NULL ? Py_NewRef(Py_None) : loop;
+}
+
+static PyObject *
 describe(barrier_object *self)
 {
     barrier_state state = get_state(self);
@@ -509,21 +518,20 @@ barrier_init(PyObject *object, PyObject *args, PyObject *keywords)
 static int
 barrier_traverse(barrier_object *self, visitproc visit, void *arg)
 {
-    Py_VISIT(Py_TYPE(self));
-    Py_VISIT(self->dict);
     Py_VISIT(self->module);
     Py_VISIT(self->parties);
     Py_VISIT(self->loop);
     Py_VISIT(self->get_running_loop);
     Py_VISIT(self->broken_error);
-    return future_queue_traverse(&self->queue, visit, arg);
+    int stopped = object_visit((PyObject *)self, visit, arg);
+    return stopped != 0 ? stopped : future_queue_traverse(&self->queue, visit, arg);
 }
 
 static int
 barrier_clear(barrier_object *self)
 {
     future_queue_clear(&self->queue);
-    Py_CLEAR(self->dict);
+    object_clear((PyObject *)self);
     Py_CLEAR(self->module);
     Py_CLEAR(self->parties);
     Py_CLEAR(self->loop);
@@ -540,7 +548,8 @@ barrier_dealloc(PyObject *self)
     object_free(self);
 }
 
-static PyMethodDef barrier_methods[] = {
+/* Those that are bound methods in the standard library. */
+static PyMethodDef barrier_bound_methods[] = {
     {"wait", OBJECT_METHOD(barrier_wait), METH_NOARGS, wait_doc},
     {"reset", OBJECT_METHOD(barrier_reset), METH_NOARGS, reset_doc},
     {"abort", OBJECT_METHOD(barrier_abort), METH_NOARGS, abort_doc},
@@ -549,18 +558,13 @@ static PyMethodDef barrier_methods[] = {
     {NULL},
 };
 
-static PyMemberDef barrier_members[] = {
-    OBJECT_MEMBERS(barrier_object),
-    {NULL},
-};
-
 static PyGetSetDef barrier_getset[] = {
-    OBJECT_GETSET,
     {"parties", (getter)barrier_get_parties, NULL, "How many tasks the barrier waits for."},
     {"n_waiting", (getter)barrier_get_n_waiting, NULL, "How many tasks wait for the round to be complete."},
     {"broken", (getter)barrier_get_broken, NULL, "Whether the barrier is broken."},
     {"_count", (getter)barrier_get_count, NULL, "How many tasks have arrived and not left yet."},
     {"_parties", (getter)barrier_get_parties, NULL, "The same as parties."},
+    {"_loop", (getter)barrier_get_loop, NULL, "The event loop whose tasks wait here; None before one has waited."},
     {NULL},
 };
 
@@ -570,17 +574,9 @@ PyDoc_STRVAR(barrier_doc,
              "It is an asynchronous context manager: entering it waits. Raise ValueError for fewer than one party.");
 
 static PyType_Slot barrier_slots[] = {
-    {Py_tp_doc, (void *)barrier_doc},
-    {Py_tp_new, PyType_GenericNew},
-    {Py_tp_init, barrier_init},
-    {Py_tp_traverse, barrier_traverse},
-    {Py_tp_clear, barrier_clear},
-    {Py_tp_dealloc, barrier_dealloc},
-    {Py_tp_repr, barrier_repr},
-    {Py_tp_methods, barrier_methods},
-    {Py_tp_members, barrier_members},
-    {Py_tp_getset, barrier_getset},
-    {0, NULL},
+    {Py_tp_doc, (void *)barrier_doc},   {Py_tp_new, PyType_GenericNew}, {Py_tp_init, barrier_init},
+    {Py_tp_traverse, barrier_traverse}, {Py_tp_clear, barrier_clear},   {Py_tp_dealloc, barrier_dealloc},
+    {Py_tp_repr, barrier_repr},         {Py_tp_getset, barrier_getset}, {0, NULL},
 };
 
 static PyType_Spec barrier_spec = {
@@ -590,22 +586,37 @@ static PyType_Spec barrier_spec = {
     .slots = barrier_slots,
 };
 
+/* Makes the type, which needs asyncio: so not before somebody asks for it. */
+static PyObject *
+make_barrier_type(PyObject *module, PyObject *Py_UNUSED(ignored))
+{
+    PyObject *locks = PyImport_ImportModule("asyncio.locks");
+    PyTypeObject *kind = locks == NULL ? NULL : kind_find(module, PyModule_GetDict(locks), "Barrier");
+    PyTypeObject *type = kind == NULL ? NULL : kind_make_type(module, &barrier_spec, NULL, kind, barrier_bound_methods);
+    Py_XDECREF(locks);
+    Py_XDECREF(kind);
+    /* Messages of the interpreter name a type without its module if it was made by a class statement. */
+    PyObject *name = type == NULL ? NULL : PyUnicode_FromString("Barrier");
+    if (name == NULL || PyObject_SetAttrString((PyObject *)type, "__name__", name) < 0) {
+        Py_CLEAR(type);
+    }
+    Py_XDECREF(name);
+    return (PyObject *)type;
+}
+
+PyDoc_STRVAR(make_barrier_type_doc,
+             "_make_aio_barrier($module, /)\n--\n\n"
+             "Make a new cthreading.aio.Barrier class. This imports asyncio.");
+
+static PyMethodDef functions[] = {
+    {"_make_aio_barrier", make_barrier_type, METH_NOARGS, make_barrier_type_doc},
+    {NULL},
+};
+
 int
 aio_barrier_exec(PyObject *module)
 {
-    PyObject *type = PyType_FromModuleAndSpec(module, &barrier_spec, NULL);
-    if (type == NULL) {
-        return -1;
-    }
     module_state *state = module_get_state(module);
     state->str_wait = PyUnicode_InternFromString("wait");
-    /* Messages of the interpreter name a type without its module if it was made by a class statement. */
-    PyObject *name = PyUnicode_FromString("Barrier");
-    int error = name == NULL || state->str_wait == NULL ? -1 : PyObject_SetAttrString(type, "__name__", name);
-    if (error == 0) {
-        error = PyModule_AddObjectRef(module, "_AioBarrier", type);
-    }
-    Py_XDECREF(name);
-    Py_DECREF(type);
-    return error;
+    return state->str_wait == NULL ? -1 : PyModule_AddFunctions(module, functions);
 }

@@ -9,6 +9,7 @@
  * Once the last one has come, the round is complete but for the action: a timeout, or a task that is cancelled, does not
  * break it any more. Whoever comes while the action runs waits in the queues of newcomers. */
 #include "../sync/barrier.h"
+#include "../sync/method.h"
 #include "../sync/object.h"
 #include "../sync/timeout.h"
 #include "../sync/wait.h"
@@ -24,7 +25,9 @@ typedef enum { STATE_FILLING, STATE_BROKEN } barrier_state;
 enum { ARRIVING, WAITING };
 
 typedef struct {
-    OBJECT_HEAD
+    PyObject_HEAD
+    PyObject *weakrefs;
+    PyObject *dict;
     PyObject *module;
     PyObject *get_running_loop;
     PyObject *broken_error;
@@ -796,7 +799,7 @@ barrier_dealloc(PyObject *object)
 {
     barrier_object *self = (barrier_object *)object;
     PyObject_GC_UnTrack(object);
-    Py_TRASHCAN_BEGIN(object, barrier_dealloc) object_begin_dealloc(object);
+    Py_TRASHCAN_BEGIN(object, barrier_dealloc) PyObject_ClearWeakRefs(object);
     barrier_clear(self);
     futures_forget(future_queue_take_all(&self->tasks));
     futures_forget(future_queue_take_all(&self->newcomer_tasks));
@@ -818,12 +821,13 @@ static PyMethodDef barrier_methods[] = {
 };
 
 static PyMemberDef barrier_members[] = {
-    OBJECT_MEMBERS(barrier_object),
+    {"__weaklistoffset__", Py_T_PYSSIZET, offsetof(barrier_object, weakrefs), Py_READONLY},
+    {"__dictoffset__", Py_T_PYSSIZET, offsetof(barrier_object, dict), Py_READONLY},
     {NULL},
 };
 
 static PyGetSetDef barrier_getset[] = {
-    OBJECT_GETSET,
+    {"__dict__", PyObject_GenericGetDict, PyObject_GenericSetDict},
     {"parties", (getter)get_parties, NULL, "How many threads and tasks it takes."},
     {"n_waiting", (getter)get_n_waiting, NULL, "How many threads and tasks wait now."},
     {"broken", (getter)get_broken, NULL, "Whether the barrier is broken."},
@@ -839,17 +843,11 @@ PyDoc_STRVAR(
     "barrier can be used again and again. Raise ValueError if parties is less than one.");
 
 static PyType_Slot barrier_slots[] = {
-    {Py_tp_doc, (void *)barrier_doc},
-    {Py_tp_new, barrier_new},
-    {Py_tp_init, barrier_init},
-    {Py_tp_traverse, barrier_traverse},
-    {Py_tp_clear, barrier_clear},
-    {Py_tp_dealloc, barrier_dealloc},
-    {Py_tp_repr, barrier_repr},
-    {Py_tp_methods, barrier_methods},
-    {Py_tp_members, barrier_members},
-    {Py_tp_getset, barrier_getset},
-    {0, NULL},
+    {Py_tp_doc, (void *)barrier_doc}, {Py_tp_new, barrier_new},
+    {Py_tp_init, barrier_init},       {Py_tp_traverse, barrier_traverse},
+    {Py_tp_clear, barrier_clear},     {Py_tp_dealloc, barrier_dealloc},
+    {Py_tp_repr, barrier_repr},       {Py_tp_members, barrier_members},
+    {Py_tp_getset, barrier_getset},   {0, NULL},
 };
 
 static PyType_Spec barrier_spec = {
@@ -867,7 +865,10 @@ aio_mixed_barrier_exec(PyObject *module)
     module_state *state = module_get_state(module);
     state->time_out_wait = PyCFunction_New(&time_out_wait_method, module);
     PyObject *type = state->time_out_wait == NULL ? NULL : PyType_FromModuleAndSpec(module, &barrier_spec, NULL);
-    int error = type == NULL ? -1 : PyModule_AddObjectRef(module, "_AioMixedBarrier", type);
+    int error = type == NULL ? -1 : methods_add(module, (PyTypeObject *)type, barrier_methods);
+    if (error == 0) {
+        error = PyModule_AddObjectRef(module, "_AioMixedBarrier", type);
+    }
     Py_XDECREF(type);
     return error;
 }

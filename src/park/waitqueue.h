@@ -15,6 +15,7 @@ typedef struct waitqueue {
     waiter *_Atomic last; /* last->next is the first; NULL: empty */
     uint32_t generation;  /* in which it was last filled from empty */
     guard guard;
+    _Atomic bool observed; /* for the owner: more than the waiters here is to hear of what changes */
 } waitqueue;
 
 void waitqueue_rebuild(waitqueue *self);

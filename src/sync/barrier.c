@@ -5,7 +5,7 @@
  * All of it is guarded by the queue. `round` tells a thread that was away (in the action) whether its round still is. */
 #include "../module.h"
 #include "barrier.h"
-#include "object.h"
+#include "kind.h"
 #include "private_condition.h"
 #include "timeout.h"
 #include "wait.h"
@@ -204,18 +204,16 @@ barrier_vectorcall(PyObject *callable, PyObject *const *args, size_t flags, PyOb
 static int
 barrier_traverse(barrier_object *self, visitproc visit, void *arg)
 {
-    Py_VISIT(Py_TYPE(self));
-    Py_VISIT(self->dict);
     Py_VISIT(self->action);
     Py_VISIT(self->timeout);
     Py_VISIT(self->shared);
-    return 0;
+    return object_visit((PyObject *)self, visit, arg);
 }
 
 static int
 barrier_clear(barrier_object *self)
 {
-    Py_CLEAR(self->dict);
+    object_clear((PyObject *)self);
     Py_CLEAR(self->action);
     Py_CLEAR(self->timeout);
     Py_CLEAR(self->shared);
@@ -488,7 +486,7 @@ barrier_reset(barrier_object *self, PyObject *Py_UNUSED(ignored))
         return call_shared(self, "reset");
     }
     break_round(self, STATE_FILLING);
-    return private_condition_notify((object_head *)self) < 0 ? NULL : Py_NewRef(Py_None);
+    return private_condition_notify((PyObject *)self, &self->queue) < 0 ? NULL : Py_NewRef(Py_None);
 }
 
 PyDoc_STRVAR(abort_doc,
@@ -503,7 +501,7 @@ barrier_abort(barrier_object *self, PyObject *Py_UNUSED(ignored))
         return call_shared(self, "abort");
     }
     break_round(self, STATE_BROKEN);
-    return private_condition_notify((object_head *)self) < 0 ? NULL : Py_NewRef(Py_None);
+    return private_condition_notify((PyObject *)self, &self->queue) < 0 ? NULL : Py_NewRef(Py_None);
 }
 
 static PyObject *
@@ -614,20 +612,15 @@ barrier_repr(PyObject *self)
     return object_repr(self, barrier_describe(self));
 }
 
-static PyMethodDef barrier_methods[] = {
+/* Those that are bound methods in the standard library. */
+static PyMethodDef barrier_bound_methods[] = {
     {"wait", OBJECT_METHOD(barrier_wait), METH_FASTCALL | METH_KEYWORDS, wait_doc},
     {"reset", OBJECT_METHOD(barrier_reset), METH_NOARGS, reset_doc},
     {"abort", OBJECT_METHOD(barrier_abort), METH_NOARGS, abort_doc},
     {NULL},
 };
 
-static PyMemberDef barrier_members[] = {
-    OBJECT_MEMBERS(barrier_object),
-    {NULL},
-};
-
 static PyGetSetDef barrier_getset[] = {
-    OBJECT_GETSET,
     {"parties", (getter)get_parties, NULL, "How many threads it takes."},
     {"n_waiting", (getter)get_waiting, NULL, "How many threads wait now."},
     {"broken", (getter)get_broken, NULL, "Whether the barrier is broken."},
@@ -651,17 +644,9 @@ PyDoc_STRVAR(
     "than one.");
 
 static PyType_Slot barrier_slots[] = {
-    {Py_tp_doc, (void *)barrier_doc},
-    {Py_tp_new, PyType_GenericNew},
-    {Py_tp_init, barrier_init},
-    {Py_tp_traverse, barrier_traverse},
-    {Py_tp_clear, barrier_clear},
-    {Py_tp_dealloc, barrier_dealloc},
-    {Py_tp_repr, barrier_repr},
-    {Py_tp_methods, barrier_methods},
-    {Py_tp_members, barrier_members},
-    {Py_tp_getset, barrier_getset},
-    {0, NULL},
+    {Py_tp_doc, (void *)barrier_doc},   {Py_tp_new, PyType_GenericNew}, {Py_tp_init, barrier_init},
+    {Py_tp_traverse, barrier_traverse}, {Py_tp_clear, barrier_clear},   {Py_tp_dealloc, barrier_dealloc},
+    {Py_tp_repr, barrier_repr},         {Py_tp_getset, barrier_getset}, {0, NULL},
 };
 
 static PyType_Spec barrier_spec = {
@@ -674,7 +659,7 @@ static PyType_Spec barrier_spec = {
 int
 barrier_exec(PyObject *module)
 {
-    PyTypeObject *type = module_add_type(module, &barrier_spec, NULL);
+    PyTypeObject *type = kind_add_type(module, &barrier_spec, NULL, barrier_bound_methods);
     if (type == NULL) {
         return -1;
     }

@@ -11,7 +11,7 @@
 #include <math.h>
 
 #include "lock.h"
-#include "object.h"
+#include "kind.h"
 #include "private_condition.h"
 #include "rlock.h"
 #include "timeout.h"
@@ -27,10 +27,10 @@ typedef struct {
     OBJECT_HEAD
     PyObject *lock;
     condition_kind kind;
-    bool standard_lock; /* OVER_OTHER: a lock of the standard library's, which can fail to acquire only by a signal */
+    bool standard_lock;   /* OVER_OTHER: a lock of the standard library's, which can fail to acquire only by a signal */
+    uint16_t owner_queue; /* where the owner's queue is in it: the waiters there count as waiters here */
     waitqueue queue;
-    PyObject *owner;        /* whose `_cond` this is (see private_condition.h), or NULL */
-    waitqueue *owner_queue; /* its queue: the waiters there count as waiters here */
+    PyObject *owner; /* whose `_cond` this is (see private_condition.h), or NULL */
 } condition_object;
 
 static inline permits *
@@ -43,6 +43,12 @@ static inline bool
 is_native(condition_object *self)
 {
     return self->kind == OVER_LOCK || self->kind == OVER_RLOCK;
+}
+
+static inline waitqueue *
+get_owner_queue(condition_object *self)
+{
+    return self->owner == NULL ? NULL : (waitqueue *)((char *)self->owner + self->owner_queue);
 }
 
 /* Construction */
@@ -136,21 +142,18 @@ condition_vectorcall(PyObject *callable, PyObject *const *args, size_t flags, Py
 static int
 condition_traverse(condition_object *self, visitproc visit, void *arg)
 {
-    Py_VISIT(Py_TYPE(self));
-    Py_VISIT(self->dict);
     Py_VISIT(self->lock);
     Py_VISIT(self->owner);
-    return 0;
+    return object_visit((PyObject *)self, visit, arg);
 }
 
 static int
 condition_clear(condition_object *self)
 {
-    Py_CLEAR(self->dict);
+    object_clear((PyObject *)self);
     /* The kind says what the lock is: it goes with it. */
     self->kind = OVER_NOTHING;
     Py_CLEAR(self->lock);
-    self->owner_queue = NULL;
     Py_CLEAR(self->owner);
     return 0;
 }
@@ -829,7 +832,7 @@ condition_get_waiters(condition_object *self, void *Py_UNUSED(closure))
 {
     PyObject *list = PyList_New(0);
     if (list == NULL || append_idents(list, &self->queue) < 0 ||
-        (self->owner_queue != NULL && append_idents(list, self->owner_queue) < 0)) {
+        (self->owner != NULL && append_idents(list, get_owner_queue(self)) < 0)) {
         Py_XDECREF(list);
         return NULL;
     }
@@ -842,35 +845,34 @@ condition_repr(condition_object *self)
     if (check_initialized(self) < 0) {
         return NULL;
     }
-    size_t waiters = count_waiters(&self->queue) + count_waiters(self->owner_queue);
+    size_t waiters = count_waiters(&self->queue) + count_waiters(get_owner_queue(self));
     return PyUnicode_FromFormat("<Condition(%S, %zu)>", self->lock, waiters);
 }
 
 static PyMethodDef condition_methods[] = {
+    {"acquire", OBJECT_METHOD(condition_acquire), METH_FASTCALL | METH_KEYWORDS, acquire_doc},
+    {"release", OBJECT_METHOD(condition_release), METH_NOARGS, release_doc},
+    {"locked", OBJECT_METHOD(condition_locked), METH_NOARGS, locked_doc},
+    {"_is_owned", OBJECT_METHOD(condition_is_owned), METH_NOARGS, is_owned_doc},
+    {"_release_save", OBJECT_METHOD(condition_release_save), METH_NOARGS, release_save_doc},
+    {"_acquire_restore", OBJECT_METHOD(condition_acquire_restore), METH_O, acquire_restore_doc},
+    {NULL},
+};
+
+/* Those that are bound methods in the standard library. */
+static PyMethodDef condition_bound_methods[] = {
     {"wait", OBJECT_METHOD(condition_wait), METH_FASTCALL | METH_KEYWORDS, wait_doc},
     {"wait_for", OBJECT_METHOD(condition_wait_for), METH_FASTCALL | METH_KEYWORDS, wait_for_doc},
     {"notify", OBJECT_METHOD(condition_notify), METH_FASTCALL | METH_KEYWORDS, notify_doc},
     {"notify_all", OBJECT_METHOD(condition_notify_all), METH_NOARGS, notify_all_doc},
     {"notifyAll", OBJECT_METHOD(condition_notify_all_alias), METH_NOARGS, notify_all_alias_doc},
-    {"acquire", OBJECT_METHOD(condition_acquire), METH_FASTCALL | METH_KEYWORDS, acquire_doc},
-    {"release", OBJECT_METHOD(condition_release), METH_NOARGS, release_doc},
-    {"locked", OBJECT_METHOD(condition_locked), METH_NOARGS, locked_doc},
     {"__enter__", OBJECT_METHOD(condition_enter), METH_NOARGS, enter_doc},
     {"__exit__", OBJECT_METHOD(condition_exit), METH_FASTCALL, exit_doc},
-    {"_is_owned", OBJECT_METHOD(condition_is_owned), METH_NOARGS, is_owned_doc},
-    {"_release_save", OBJECT_METHOD(condition_release_save), METH_NOARGS, release_save_doc},
-    {"_acquire_restore", OBJECT_METHOD(condition_acquire_restore), METH_O, acquire_restore_doc},
     {"_at_fork_reinit", OBJECT_METHOD(condition_at_fork_reinit), METH_NOARGS, at_fork_reinit_doc},
     {NULL},
 };
 
-static PyMemberDef condition_members[] = {
-    OBJECT_MEMBERS(condition_object),
-    {NULL},
-};
-
 static PyGetSetDef condition_getset[] = {
-    OBJECT_GETSET,
     {"_lock", (getter)condition_get_lock, NULL, "The lock."},
     {"_waiters", (getter)condition_get_waiters, NULL,
      "The idents of the threads that wait and have not been notified."},
@@ -885,17 +887,11 @@ PyDoc_STRVAR(
     "RLock. The condition is a context manager that holds the lock.");
 
 static PyType_Slot condition_slots[] = {
-    {Py_tp_doc, (void *)condition_doc},
-    {Py_tp_new, PyType_GenericNew},
-    {Py_tp_init, condition_init},
-    {Py_tp_traverse, condition_traverse},
-    {Py_tp_clear, condition_clear},
-    {Py_tp_dealloc, condition_dealloc},
-    {Py_tp_repr, condition_repr},
-    {Py_tp_methods, condition_methods},
-    {Py_tp_members, condition_members},
-    {Py_tp_getset, condition_getset},
-    {0, NULL},
+    {Py_tp_doc, (void *)condition_doc}, {Py_tp_new, PyType_GenericNew},
+    {Py_tp_init, condition_init},       {Py_tp_traverse, condition_traverse},
+    {Py_tp_clear, condition_clear},     {Py_tp_dealloc, condition_dealloc},
+    {Py_tp_repr, condition_repr},       {Py_tp_methods, condition_methods},
+    {Py_tp_getset, condition_getset},   {0, NULL},
 };
 
 static PyType_Spec condition_spec = {
@@ -913,7 +909,7 @@ condition_make_private(module_state *state, PyObject *owner, waitqueue *queue)
     Py_XDECREF(lock);
     if (self != NULL) {
         ((condition_object *)self)->owner = Py_NewRef(owner);
-        ((condition_object *)self)->owner_queue = queue;
+        ((condition_object *)self)->owner_queue = (uint16_t)((char *)queue - (char *)owner);
     }
     return self;
 }
@@ -938,7 +934,7 @@ condition_notify_private(PyObject *condition)
 int
 condition_exec(PyObject *module)
 {
-    PyTypeObject *type = module_add_type(module, &condition_spec, NULL);
+    PyTypeObject *type = kind_add_type(module, &condition_spec, NULL, condition_bound_methods);
     if (type == NULL) {
         return -1;
     }

@@ -7,7 +7,7 @@
  * queue: without it, set is one store. */
 #include "event.h"
 
-#include "object.h"
+#include "kind.h"
 #include "private_condition.h"
 #include "timeout.h"
 #include "wait.h"
@@ -22,17 +22,15 @@ typedef struct {
 } event_object;
 
 static int
-event_traverse(event_object *self, visitproc visit, void *arg)
+event_traverse(PyObject *self, visitproc visit, void *arg)
 {
-    Py_VISIT(Py_TYPE(self));
-    Py_VISIT(self->dict);
-    return 0;
+    return object_visit(self, visit, arg);
 }
 
 static int
-event_clear_references(event_object *self)
+event_clear_references(PyObject *self)
 {
-    Py_CLEAR(self->dict);
+    object_clear(self);
     return 0;
 }
 
@@ -193,7 +191,7 @@ event_set(event_object *self, PyObject *Py_UNUSED(ignored))
 {
     set(self);
     wait_hand_over();
-    return private_condition_notify((object_head *)self) < 0 ? NULL : Py_NewRef(Py_None);
+    return private_condition_notify((PyObject *)self, &self->queue) < 0 ? NULL : Py_NewRef(Py_None);
 }
 
 PyDoc_STRVAR(clear_doc,
@@ -246,7 +244,7 @@ event_at_fork_reinit(event_object *self, PyObject *Py_UNUSED(ignored))
     /* Locking the queue drops the waiters that have no thread any more. */
     waitqueue_lock(&self->queue);
     waitqueue_unlock(&self->queue);
-    return private_condition_at_fork_reinit(self->dict) < 0 ? NULL : Py_NewRef(Py_None);
+    return private_condition_at_fork_reinit((PyObject *)self, &self->queue) < 0 ? NULL : Py_NewRef(Py_None);
 }
 
 static PyObject *
@@ -277,8 +275,27 @@ event_repr(event_object *self)
     return object_repr((PyObject *)self, PyUnicode_FromString(is_set(self) ? "set" : "unset"));
 }
 
+/* 3.12 has no shortcut to the methods of an object of ours, nor to the call of a bound one: is_set has to do with one of
+ * the two, or would be slower than the standard library's. */
+#define IS_SET_METHOD {"is_set", OBJECT_METHOD(event_is_set), METH_NOARGS, is_set_doc}
+#if PY_VERSION_HEX >= 0x030C0000 && PY_VERSION_HEX < 0x030D0000
+#define IS_SET_IS_BOUND 0
+#else
+#define IS_SET_IS_BOUND 1
+#endif
+
 static PyMethodDef event_methods[] = {
-    {"is_set", OBJECT_METHOD(event_is_set), METH_NOARGS, is_set_doc},
+#if !IS_SET_IS_BOUND
+    IS_SET_METHOD,
+#endif
+    {NULL},
+};
+
+/* Those that are bound methods in the standard library. */
+static PyMethodDef event_bound_methods[] = {
+#if IS_SET_IS_BOUND
+    IS_SET_METHOD,
+#endif
     {"isSet", OBJECT_METHOD(event_is_set_alias), METH_NOARGS, is_set_alias_doc},
     {"set", OBJECT_METHOD(event_set), METH_NOARGS, set_doc},
     {"clear", OBJECT_METHOD(event_clear), METH_NOARGS, clear_doc},
@@ -287,13 +304,7 @@ static PyMethodDef event_methods[] = {
     {NULL},
 };
 
-static PyMemberDef event_members[] = {
-    OBJECT_MEMBERS(event_object),
-    {NULL},
-};
-
 static PyGetSetDef event_getset[] = {
-    OBJECT_GETSET,
     {"_flag", (getter)event_get_flag, (setter)event_set_flag, "The flag. Setting it is set() or clear()."},
     {"_cond", private_condition_get, NULL, "A condition that set() notifies, made when first read.",
      PRIVATE_CONDITION(event_object, queue)},
@@ -313,7 +324,6 @@ static PyType_Slot event_slots[] = {
     {Py_tp_dealloc, event_dealloc},
     {Py_tp_repr, event_repr},
     {Py_tp_methods, event_methods},
-    {Py_tp_members, event_members},
     {Py_tp_getset, event_getset},
     {0, NULL},
 };
@@ -328,7 +338,7 @@ static PyType_Spec event_spec = {
 int
 event_exec(PyObject *module)
 {
-    PyTypeObject *type = module_add_type(module, &event_spec, NULL);
+    PyTypeObject *type = kind_add_type(module, &event_spec, NULL, event_bound_methods);
     if (type == NULL) {
         return -1;
     }

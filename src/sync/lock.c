@@ -1,7 +1,7 @@
 /* threading.Lock: one permit, given back by any thread. See permits.h for how it waits. */
 #include "lock.h"
 
-#include "../module.h"
+#include "guise.h"
 #include "object.h"
 #include "timeout.h"
 
@@ -175,18 +175,22 @@ static PyMemberDef lock_members[] = {
     {NULL},
 };
 
+static const guise lock_guise = {offsetof(module_state, lock_type), offsetof(module_state, stdlib_lock_type)};
+
+static PyGetSetDef lock_getset[] = {
+    GUISE_GETSET(lock_guise),
+    {NULL},
+};
+
 PyDoc_STRVAR(lock_doc,
              "Lock()\n--\n\n"
              "A lock that any thread can release; as threading.Lock. It is not reentrant. It is a context manager.");
 
 static PyType_Slot lock_slots[] = {
-    {Py_tp_doc, (void *)lock_doc},
-    {Py_tp_new, lock_new},
-    {Py_tp_dealloc, lock_dealloc},
-    {Py_tp_repr, lock_repr},
-    {Py_tp_methods, lock_methods},
-    {Py_tp_members, lock_members},
-    {0, NULL},
+    {Py_tp_doc, (void *)lock_doc}, {Py_tp_new, lock_new},
+    {Py_tp_dealloc, lock_dealloc}, {Py_tp_repr, lock_repr},
+    {Py_tp_methods, lock_methods}, {Py_tp_members, lock_members},
+    {Py_tp_getset, lock_getset},   {0, NULL},
 };
 
 static PyType_Spec lock_spec = {
@@ -205,5 +209,5 @@ lock_exec(PyObject *module)
         return -1;
     }
     state->lock_type->tp_vectorcall = lock_vectorcall;
-    return 0;
+    return guise_make_mutual(module, state->lock_type);
 }

@@ -1,22 +1,23 @@
-/* What instances of a class written in Python have, for our types that replace one: weak references and a __dict__. */
+/* What instances of a class written in Python have, for our types that replace one: weak references and a __dict__.
+ *
+ * Such a type has the class that it replaces as its base (see kind.h), and so that class's layout: its instances begin with
+ * OBJECT_HEAD, and our data lie behind. The dict is a managed one, in front of the object. It is made when the first
+ * attribute is set. */
 #ifndef SYNC_OBJECT_H
 #define SYNC_OBJECT_H
 
 #include "../compat.h"
 
-/* At the start of the instance struct. */
-#define OBJECT_HEAD     \
-    PyObject_HEAD       \
-    PyObject *weakrefs; \
-    PyObject *dict;
+#include <stdatomic.h>
 
-/* In the type's members and getset tables. */
-#define OBJECT_MEMBERS(struct_type)                                                      \
-    {"__weaklistoffset__", Py_T_PYSSIZET, offsetof(struct_type, weakrefs), Py_READONLY}, \
-    {                                                                                    \
-        "__dictoffset__", Py_T_PYSSIZET, offsetof(struct_type, dict), Py_READONLY        \
-    }
-#define OBJECT_GETSET {"__dict__", PyObject_GenericGetDict, PyObject_GenericSetDict}
+/* At the start of the instance struct: all that an instance of a class statement's class has. */
+#if PY_VERSION_HEX >= 0x030C0000
+#define OBJECT_HEAD PyObject_HEAD
+#else
+#define OBJECT_HEAD \
+    PyObject_HEAD   \
+    PyObject *weakrefs;
+#endif
 
 #define OBJECT_METHOD(function) ((PyCFunction)(void (*)(void))(function))
 
@@ -24,12 +25,38 @@ typedef struct {
     OBJECT_HEAD
 } object_head;
 
+/* Whether the instance has, or may have, attributes of its own. */
+static inline bool
+object_has_attributes(PyObject *self)
+{
+    void *_Atomic *dict = (void *_Atomic *)((char *)self + MANAGED_DICT_OFFSET);
+    return atomic_load_explicit(dict, memory_order_relaxed) != NULL ||
+           (Py_TYPE(self)->tp_flags & Py_TPFLAGS_INLINE_VALUES) != 0;
+}
+
 /* Whether this is an instance of the very type that has this dealloc (a subclass has Python's own) with no attribute of
  * its own: its methods are those of the type, then. */
 static inline bool
 object_is_plain(PyObject *self, destructor dealloc)
 {
-    return Py_TYPE(self)->tp_dealloc == dealloc && ((object_head *)self)->dict == NULL;
+    return Py_TYPE(self)->tp_dealloc == dealloc && !object_has_attributes(self);
+}
+
+/* What a tp_traverse visits for the type and the dict, also in instances of subclasses. */
+static inline int
+object_visit(PyObject *self, visitproc visit, void *arg)
+{
+    Py_VISIT(Py_TYPE(self));
+    return PyObject_VisitManagedDict(self, visit, arg);
+}
+
+/* What the tp_clear of a type clears. */
+static inline void
+object_clear(PyObject *self)
+{
+    if (object_has_attributes(self)) {
+        PyObject_ClearManagedDict(self);
+    }
 }
 
 /* The first half of a dealloc; object_free is the second. In between, what else the object holds goes. */
@@ -37,10 +64,10 @@ static inline void
 object_begin_dealloc(PyObject *self)
 {
     PyObject_GC_UnTrack(self);
-    if (((object_head *)self)->weakrefs != NULL) {
+    if (*(PyObject **)((char *)self + MANAGED_WEAKREFS_OFFSET) != NULL) {
         PyObject_ClearWeakRefs(self);
     }
-    Py_CLEAR(((object_head *)self)->dict);
+    object_clear(self);
 }
 
 static inline void

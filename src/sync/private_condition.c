@@ -10,6 +10,7 @@ private_condition_get(PyObject *self, void *closure)
     if (key != NULL) {
         waitqueue *queue = (waitqueue *)((char *)self + (size_t)closure);
         PyObject *made = condition_make_private(module_state_of(Py_TYPE(self)), self, queue);
+        atomic_store_explicit(&queue->observed, true, memory_order_relaxed);
         /* Another thread may have made one meanwhile: that one counts. */
         condition = made == NULL ? NULL : Py_XNewRef(PyDict_SetDefault(dict, key, made));
         Py_XDECREF(made);
@@ -19,31 +20,25 @@ private_condition_get(PyObject *self, void *closure)
     return condition;
 }
 
-/* Returns the object's `_cond` as a new reference; NULL without an exception: it has not been made. */
+/* Returns the object's `_cond` as a new reference; NULL without an exception: it has been taken out of the dict. */
 static PyObject *
-find(PyObject *dict)
+find(PyObject *self)
 {
-    PyObject *key = PyUnicode_InternFromString("_cond");
+    PyObject *dict = PyObject_GenericGetDict(self, NULL);
+    PyObject *key = dict == NULL ? NULL : PyUnicode_InternFromString("_cond");
     PyObject *condition = NULL;
     if (key != NULL && PyDict_GetItemRef(dict, key, &condition) < 0) {
         condition = NULL;
     }
     Py_XDECREF(key);
+    Py_XDECREF(dict);
     return condition;
 }
 
 int
-private_condition_notify_slow(object_head *self)
+private_condition_notify_slow(PyObject *self)
 {
-    PyObject *dict;
-    Py_BEGIN_CRITICAL_SECTION(self);
-    dict = Py_XNewRef(self->dict);
-    Py_END_CRITICAL_SECTION();
-    if (dict == NULL) {
-        return 0;
-    }
-    PyObject *condition = find(dict);
-    Py_DECREF(dict);
+    PyObject *condition = find(self);
     if (condition == NULL) {
         return PyErr_Occurred() ? -1 : 0;
     }
@@ -53,9 +48,9 @@ private_condition_notify_slow(object_head *self)
 }
 
 int
-private_condition_at_fork_reinit(PyObject *dict)
+private_condition_at_fork_reinit_slow(PyObject *self)
 {
-    PyObject *condition = dict == NULL ? NULL : find(dict);
+    PyObject *condition = find(self);
     if (condition == NULL) {
         return PyErr_Occurred() ? -1 : 0;
     }

@@ -20,17 +20,23 @@ PyObject *condition_make_private(module_state *state, PyObject *owner, waitqueue
  * the place of `_cond` is left alone. Returns 0, or -1 with the exception that a signal handler raised. */
 int condition_notify_private(PyObject *condition);
 
-/* The slow half of private_condition_notify. */
-int private_condition_notify_slow(object_head *self);
+/* The slow halves of the functions below. */
+int private_condition_notify_slow(PyObject *self);
+int private_condition_at_fork_reinit_slow(PyObject *self);
 
 /* Notifies all who wait on the object's `_cond`, if it has been made. Returns 0, or -1 with an exception set. */
 static inline int
-private_condition_notify(object_head *self)
+private_condition_notify(PyObject *self, waitqueue *queue)
 {
-    return self->dict == NULL ? 0 : private_condition_notify_slow(self);
+    return atomic_load_explicit(&queue->observed, memory_order_relaxed) ? private_condition_notify_slow(self) : 0;
 }
 
 /* Reinitializes the object's `_cond`, if it has been made. Returns 0, or -1 with an exception set. */
-int private_condition_at_fork_reinit(PyObject *dict);
+static inline int
+private_condition_at_fork_reinit(PyObject *self, waitqueue *queue)
+{
+    return atomic_load_explicit(&queue->observed, memory_order_relaxed) ? private_condition_at_fork_reinit_slow(self)
+                                                                        : 0;
+}
 
 #endif

@@ -1,7 +1,7 @@
 /* threading.RLock: one permit, and who has it how often. See permits.h for how it waits. */
 #include "rlock.h"
 
-#include "../module.h"
+#include "guise.h"
 #include "object.h"
 #include "timeout.h"
 
@@ -249,6 +249,13 @@ static PyMemberDef rlock_members[] = {
     {NULL},
 };
 
+static const guise rlock_guise = {offsetof(module_state, rlock_type), offsetof(module_state, stdlib_rlock_type)};
+
+static PyGetSetDef rlock_getset[] = {
+    GUISE_GETSET(rlock_guise),
+    {NULL},
+};
+
 PyDoc_STRVAR(
     rlock_doc,
     "RLock()\n--\n\n"
@@ -256,13 +263,10 @@ PyDoc_STRVAR(
     "released as often as acquired, by the same thread. It is a context manager.");
 
 static PyType_Slot rlock_slots[] = {
-    {Py_tp_doc, (void *)rlock_doc},
-    {Py_tp_new, rlock_new},
-    {Py_tp_dealloc, rlock_dealloc},
-    {Py_tp_repr, rlock_repr},
-    {Py_tp_methods, rlock_methods},
-    {Py_tp_members, rlock_members},
-    {0, NULL},
+    {Py_tp_doc, (void *)rlock_doc}, {Py_tp_new, rlock_new},
+    {Py_tp_dealloc, rlock_dealloc}, {Py_tp_repr, rlock_repr},
+    {Py_tp_methods, rlock_methods}, {Py_tp_members, rlock_members},
+    {Py_tp_getset, rlock_getset},   {0, NULL},
 };
 
 static PyType_Spec rlock_spec = {
@@ -281,5 +285,5 @@ rlock_exec(PyObject *module)
         return -1;
     }
     state->rlock_type->tp_vectorcall = rlock_vectorcall;
-    return 0;
+    return guise_make_mutual(module, state->rlock_type);
 }

@@ -1,11 +1,11 @@
 /* threading.Semaphore and BoundedSemaphore: permits, and how they are shown.
  *
  * The value that a semaphore starts with need not be an int: the standard library takes whatever compares with 0, and
- * float('inf') for "no limit" is in use. Such a value is kept as `origin`; the permits count how far the semaphore is
+ * float('inf') for "no limit" is in use. Such a value is kept in `origin`; the permits count how far the semaphore is
  * from it. If it can never count down to exactly 0 (infinity, NaN, a fraction, a huge number), acquire never waits: the
  * permits start in the middle of their range, which is then never left. */
 #include "../module.h"
-#include "object.h"
+#include "kind.h"
 #include "permits.h"
 #include "private_condition.h"
 #include "timeout.h"
@@ -19,8 +19,7 @@
 typedef struct {
     OBJECT_HEAD
     permits permits;
-    int64_t start;    /* the permits at first */
-    PyObject *origin; /* the value at first; NULL: `start` is */
+    PyObject *origin; /* the value at first, and the permits at first, in a tuple; NULL: the value is the permits */
     int64_t bound;    /* the permits must not exceed this */
 } semaphore_object;
 
@@ -92,11 +91,16 @@ set_value(semaphore_object *self, PyObject *value)
     if (start_of_value(value, &start, &origin) < 0) {
         return -1;
     }
+    if (origin != NULL) {
+        Py_SETREF(origin, Py_BuildValue("OL", origin, (long long)start));
+        if (origin == NULL) {
+            return -1;
+        }
+    }
     PyObject *old;
     Py_BEGIN_CRITICAL_SECTION(self);
     old = self->origin;
     self->origin = origin;
-    self->start = start;
     permits_set(&self->permits, start);
     Py_END_CRITICAL_SECTION();
     Py_XDECREF(old);
@@ -130,16 +134,15 @@ get_value(semaphore_object *self, int64_t more)
     int64_t count;
     Py_BEGIN_CRITICAL_SECTION(self);
     origin = Py_XNewRef(self->origin);
-    count = permits_count(&self->permits) - (origin == NULL ? 0 : self->start) + more;
+    count = permits_count(&self->permits) + more;
     Py_END_CRITICAL_SECTION();
-    PyObject *number = PyLong_FromLongLong(count);
-    if (origin == NULL || number == NULL) {
-        Py_XDECREF(origin);
-        return number;
+    if (origin == NULL) {
+        return PyLong_FromLongLong(count);
     }
-    PyObject *value = PyNumber_Add(origin, number);
+    PyObject *number = PyLong_FromLongLong(count - PyLong_AsLongLong(PyTuple_GET_ITEM(origin, 1)));
+    PyObject *value = number == NULL ? NULL : PyNumber_Add(PyTuple_GET_ITEM(origin, 0), number);
     Py_DECREF(origin);
-    Py_DECREF(number);
+    Py_XDECREF(number);
     return value;
 }
 
@@ -194,7 +197,6 @@ make(PyTypeObject *type, int64_t start)
 {
     semaphore_object *self = (semaphore_object *)type->tp_alloc(type, 0);
     if (self != NULL) {
-        self->start = start;
         self->bound = PERMITS_MAX;
         permits_init(&self->permits, start);
     }
@@ -262,16 +264,14 @@ bounded_vectorcall(PyObject *callable, PyObject *const *args, size_t flags, PyOb
 static int
 semaphore_traverse(semaphore_object *self, visitproc visit, void *arg)
 {
-    Py_VISIT(Py_TYPE(self));
-    Py_VISIT(self->dict);
     Py_VISIT(self->origin);
-    return 0;
+    return object_visit((PyObject *)self, visit, arg);
 }
 
 static int
-semaphore_clear(semaphore_object *self)
+semaphore_clear(PyObject *self)
 {
-    Py_CLEAR(self->dict);
+    object_clear(self);
     return 0;
 }
 
@@ -287,7 +287,8 @@ static int
 bounded_traverse(bounded_object *self, visitproc visit, void *arg)
 {
     Py_VISIT(self->initial);
-    return semaphore_traverse(&self->base, visit, arg);
+    Py_VISIT(self->base.origin);
+    return object_visit((PyObject *)self, visit, arg);
 }
 
 static void
@@ -405,7 +406,7 @@ give(semaphore_object *self, int64_t count, int64_t limit)
         return NULL;
     }
     wait_hand_over();
-    return private_condition_notify((object_head *)self) < 0 ? NULL : Py_NewRef(Py_None);
+    return private_condition_notify((PyObject *)self, &self->permits.queue) < 0 ? NULL : Py_NewRef(Py_None);
 }
 
 /* Unpacks n. Returns it, or -1 with an exception set. */
@@ -561,7 +562,8 @@ bounded_repr(bounded_object *self)
     return repr;
 }
 
-static PyMethodDef semaphore_methods[] = {
+/* Those that are bound methods in the standard library. */
+static PyMethodDef semaphore_bound_methods[] = {
     {"acquire", OBJECT_METHOD(semaphore_acquire), METH_FASTCALL | METH_KEYWORDS, acquire_doc},
     {"release", OBJECT_METHOD(semaphore_release), METH_FASTCALL | METH_KEYWORDS, release_doc},
     {"__enter__", OBJECT_METHOD(semaphore_acquire), METH_FASTCALL | METH_KEYWORDS, enter_doc},
@@ -569,13 +571,7 @@ static PyMethodDef semaphore_methods[] = {
     {NULL},
 };
 
-static PyMemberDef semaphore_members[] = {
-    OBJECT_MEMBERS(semaphore_object),
-    {NULL},
-};
-
 static PyGetSetDef semaphore_getset[] = {
-    OBJECT_GETSET,
     {"_value", (getter)semaphore_get_value, (setter)semaphore_set_value, "The value."},
     {"_cond", private_condition_get, NULL, "A condition that release() notifies, made when first read.",
      PRIVATE_CONDITION(semaphore_object, permits.queue)},
@@ -590,17 +586,9 @@ PyDoc_STRVAR(
     "negative. The semaphore is a context manager.");
 
 static PyType_Slot semaphore_slots[] = {
-    {Py_tp_doc, (void *)semaphore_doc},
-    {Py_tp_new, semaphore_new},
-    {Py_tp_init, semaphore_init},
-    {Py_tp_traverse, semaphore_traverse},
-    {Py_tp_clear, semaphore_clear},
-    {Py_tp_dealloc, semaphore_dealloc},
-    {Py_tp_repr, semaphore_repr},
-    {Py_tp_methods, semaphore_methods},
-    {Py_tp_members, semaphore_members},
-    {Py_tp_getset, semaphore_getset},
-    {0, NULL},
+    {Py_tp_doc, (void *)semaphore_doc},   {Py_tp_new, semaphore_new},       {Py_tp_init, semaphore_init},
+    {Py_tp_traverse, semaphore_traverse}, {Py_tp_clear, semaphore_clear},   {Py_tp_dealloc, semaphore_dealloc},
+    {Py_tp_repr, semaphore_repr},         {Py_tp_getset, semaphore_getset}, {0, NULL},
 };
 
 static PyType_Spec semaphore_spec = {
@@ -611,7 +599,8 @@ static PyType_Spec semaphore_spec = {
 };
 
 /* acquire and __enter__ once more: the interpreter's shortcut for a call wants the method to be of the very type. */
-static PyMethodDef bounded_methods[] = {
+/* Those that are bound methods in the standard library. */
+static PyMethodDef bounded_bound_methods[] = {
     {"acquire", OBJECT_METHOD(semaphore_acquire), METH_FASTCALL | METH_KEYWORDS, acquire_doc},
     {"__enter__", OBJECT_METHOD(semaphore_acquire), METH_FASTCALL | METH_KEYWORDS, enter_doc},
     {"release", OBJECT_METHOD(bounded_release), METH_FASTCALL | METH_KEYWORDS, bounded_release_doc},
@@ -630,11 +619,9 @@ PyDoc_STRVAR(bounded_doc,
              "A release() too many raises ValueError. value is as for Semaphore.");
 
 static PyType_Slot bounded_slots[] = {
-    {Py_tp_doc, (void *)bounded_doc}, {Py_tp_new, bounded_new},
-    {Py_tp_init, bounded_init},       {Py_tp_traverse, bounded_traverse},
-    {Py_tp_clear, semaphore_clear},   {Py_tp_dealloc, bounded_dealloc},
-    {Py_tp_repr, bounded_repr},       {Py_tp_methods, bounded_methods},
-    {Py_tp_getset, bounded_getset},   {0, NULL},
+    {Py_tp_doc, (void *)bounded_doc},   {Py_tp_new, bounded_new},       {Py_tp_init, bounded_init},
+    {Py_tp_traverse, bounded_traverse}, {Py_tp_clear, semaphore_clear}, {Py_tp_dealloc, bounded_dealloc},
+    {Py_tp_repr, bounded_repr},         {Py_tp_getset, bounded_getset}, {0, NULL},
 };
 
 static PyType_Spec bounded_spec = {
@@ -647,12 +634,12 @@ static PyType_Spec bounded_spec = {
 int
 semaphore_exec(PyObject *module)
 {
-    PyTypeObject *semaphore = module_add_type(module, &semaphore_spec, NULL);
+    PyTypeObject *semaphore = kind_add_type(module, &semaphore_spec, NULL, semaphore_bound_methods);
     if (semaphore == NULL) {
         return -1;
     }
     semaphore->tp_vectorcall = semaphore_vectorcall;
-    PyTypeObject *bounded = module_add_type(module, &bounded_spec, semaphore);
+    PyTypeObject *bounded = kind_add_type(module, &bounded_spec, semaphore, bounded_bound_methods);
     Py_DECREF(semaphore);
     if (bounded == NULL) {
         return -1;

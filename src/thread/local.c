@@ -10,7 +10,7 @@
  * has last run, and that has a hash table from the number of a local, never given twice in a process, to the
  * dictionary. Only its own thread uses the table. A local that goes leaves its number behind there, to be swept out
  * when the table is next rebuilt: no other local will ask for it. */
-#include "../module.h"
+#include "../sync/guise.h"
 
 #include <stdatomic.h>
 #include <stdint.h>
@@ -654,6 +654,13 @@ static PyMemberDef local_members[] = {
     {NULL},
 };
 
+static const guise local_guise = {offsetof(module_state, local_type), offsetof(module_state, stdlib_local_type)};
+
+static PyGetSetDef local_getset[] = {
+    GUISE_GETSET(local_guise),
+    {NULL},
+};
+
 PyDoc_STRVAR(local_doc,
              "local()\n--\n\n"
              "An object whose attributes are each thread's own; as threading.local.\n\n"
@@ -662,9 +669,11 @@ PyDoc_STRVAR(local_doc,
              "first does so, with the arguments that the object was made with; what is in __slots__ is shared.");
 
 static PyType_Slot local_slots[] = {
-    {Py_tp_doc, (void *)local_doc},   {Py_tp_new, local_new},         {Py_tp_traverse, local_traverse},
-    {Py_tp_clear, local_clear},       {Py_tp_dealloc, local_dealloc}, {Py_tp_getattro, local_getattro},
-    {Py_tp_setattro, local_setattro}, {Py_tp_members, local_members}, {0, NULL},
+    {Py_tp_doc, (void *)local_doc},   {Py_tp_new, local_new},
+    {Py_tp_traverse, local_traverse}, {Py_tp_clear, local_clear},
+    {Py_tp_dealloc, local_dealloc},   {Py_tp_getattro, local_getattro},
+    {Py_tp_setattro, local_setattro}, {Py_tp_members, local_members},
+    {Py_tp_getset, local_getset},     {0, NULL},
 };
 
 static PyType_Spec local_spec = {

@@ -1,0 +1,230 @@
+/* See method.h.
+ *
+ * A descriptor of ours stands in the type. A call on an object, `event.set()`, makes no bound method: the interpreter
+ * passes the object as the first argument to whatever says that it is a method descriptor. The interpreter's own
+ * descriptor of the same function is kept beside: it says how the method is called, and takes the calls that are wrong. */
+#include "method.h"
+
+#include "../module.h"
+
+typedef struct {
+    PyObject_HEAD
+    vectorcallfunc vectorcall;
+    PyMethodDef *definition;
+    PyTypeObject *type; /* whose method it is */
+    PyObject *native;
+    PyObject *weakrefs;
+} method;
+
+/* Whether the first argument is an object that has the method. */
+static inline bool
+has_object(method *self, PyObject *const *args, Py_ssize_t count)
+{
+    return count > 0 && PyObject_TypeCheck(args[0], self->type);
+}
+
+static PyObject *
+call_no_arguments(PyObject *callable, PyObject *const *args, size_t flags, PyObject *keywords)
+{
+    method *self = (method *)callable;
+    Py_ssize_t count = PyVectorcall_NARGS(flags);
+    if (count != 1 || keywords != NULL || !has_object(self, args, count)) {
+        return PyObject_Vectorcall(self->native, args, flags, keywords);
+    }
+    return self->definition->ml_meth(args[0], NULL);
+}
+
+static PyObject *
+call_one_argument(PyObject *callable, PyObject *const *args, size_t flags, PyObject *keywords)
+{
+    method *self = (method *)callable;
+    Py_ssize_t count = PyVectorcall_NARGS(flags);
+    if (count != 2 || keywords != NULL || !has_object(self, args, count)) {
+        return PyObject_Vectorcall(self->native, args, flags, keywords);
+    }
+    return self->definition->ml_meth(args[0], args[1]);
+}
+
+typedef PyObject *(*function_of_array)(PyObject *, PyObject *const *, Py_ssize_t);
+
+static PyObject *
+call_array(PyObject *callable, PyObject *const *args, size_t flags, PyObject *keywords)
+{
+    method *self = (method *)callable;
+    Py_ssize_t count = PyVectorcall_NARGS(flags);
+    if (keywords != NULL || !has_object(self, args, count)) {
+        return PyObject_Vectorcall(self->native, args, flags, keywords);
+    }
+    return ((function_of_array)(void (*)(void))self->definition->ml_meth)(args[0], args + 1, count - 1);
+}
+
+typedef PyObject *(*function_of_keywords)(PyObject *, PyObject *const *, Py_ssize_t, PyObject *);
+
+static PyObject *
+call_keywords(PyObject *callable, PyObject *const *args, size_t flags, PyObject *keywords)
+{
+    method *self = (method *)callable;
+    Py_ssize_t count = PyVectorcall_NARGS(flags);
+    if (!has_object(self, args, count)) {
+        return PyObject_Vectorcall(self->native, args, flags, keywords);
+    }
+    return ((function_of_keywords)(void (*)(void))self->definition->ml_meth)(args[0], args + 1, count - 1, keywords);
+}
+
+static vectorcallfunc
+vectorcall_for(int flags)
+{
+    switch (flags) {
+    case METH_NOARGS:
+        return call_no_arguments;
+    case METH_O:
+        return call_one_argument;
+    case METH_FASTCALL:
+        return call_array;
+    case METH_FASTCALL | METH_KEYWORDS:
+        return call_keywords;
+    default:
+        return NULL;
+    }
+}
+
+static PyObject *
+method_make(PyTypeObject *method_type, PyTypeObject *type, PyMethodDef *definition)
+{
+    vectorcallfunc vectorcall = vectorcall_for(definition->ml_flags);
+    if (vectorcall == NULL) {
+        PyErr_Format(PyExc_SystemError, "%s.%s(): no such kind of method", type->tp_name, definition->ml_name);
+        return NULL;
+    }
+    PyObject *native = PyDescr_NewMethod(type, definition);
+    method *self = native == NULL ? NULL : (method *)method_type->tp_alloc(method_type, 0);
+    if (self == NULL) {
+        Py_XDECREF(native);
+        return NULL;
+    }
+    self->vectorcall = vectorcall;
+    self->definition = definition;
+    self->type = (PyTypeObject *)Py_NewRef(type);
+    self->native = native;
+    object_is_shared((PyObject *)self);
+    return (PyObject *)self;
+}
+
+static int
+method_traverse(method *self, visitproc visit, void *arg)
+{
+    Py_VISIT(Py_TYPE(self));
+    Py_VISIT(self->type);
+    Py_VISIT(self->native);
+    return 0;
+}
+
+static void
+method_dealloc(method *self)
+{
+    PyTypeObject *type = Py_TYPE(self);
+    PyObject_GC_UnTrack(self);
+    if (self->weakrefs != NULL) {
+        PyObject_ClearWeakRefs((PyObject *)self);
+    }
+    Py_XDECREF(self->type);
+    Py_XDECREF(self->native);
+    type->tp_free(self);
+    Py_DECREF(type);
+}
+
+static PyObject *
+method_bind(PyObject *self, PyObject *object, PyObject *Py_UNUSED(type))
+{
+    return object == NULL || object == Py_None ? Py_NewRef(self) : PyMethod_New(self, object);
+}
+
+static PyObject *
+method_repr(method *self)
+{
+    return PyObject_Repr(self->native);
+}
+
+/* What the interpreter's own descriptor says about the method. */
+static PyObject *
+method_ask_native(method *self, void *name)
+{
+    return PyObject_GetAttrString(self->native, name);
+}
+
+static PyObject *
+method_get_annotations(method *Py_UNUSED(self), void *Py_UNUSED(closure))
+{
+    return PyDict_New();
+}
+
+static PyObject *
+method_reduce(method *self, PyObject *Py_UNUSED(ignored))
+{
+    return PyObject_CallMethod(self->native, "__reduce__", NULL);
+}
+
+#define ASK_NATIVE(name)                                              \
+    {                                                                 \
+        name, (getter)method_ask_native, NULL, NULL, (void *)(char[]) \
+        {                                                             \
+            name                                                      \
+        }                                                             \
+    }
+
+static PyGetSetDef method_getset[] = {
+    ASK_NATIVE("__doc__"),
+    ASK_NATIVE("__name__"),
+    ASK_NATIVE("__qualname__"),
+    ASK_NATIVE("__objclass__"),
+    ASK_NATIVE("__text_signature__"),
+    {"__annotations__", (getter)method_get_annotations},
+    {NULL},
+};
+
+static PyMethodDef method_methods[] = {
+    {"__reduce__", (PyCFunction)(void (*)(void))method_reduce, METH_NOARGS},
+    {NULL},
+};
+
+static PyMemberDef method_members[] = {
+    {"__vectorcalloffset__", Py_T_PYSSIZET, offsetof(method, vectorcall), Py_READONLY},
+    {"__weaklistoffset__", Py_T_PYSSIZET, offsetof(method, weakrefs), Py_READONLY},
+    {NULL},
+};
+
+static PyType_Slot method_slots[] = {
+    {Py_tp_traverse, method_traverse}, {Py_tp_dealloc, method_dealloc}, {Py_tp_descr_get, method_bind},
+    {Py_tp_call, PyVectorcall_Call},   {Py_tp_repr, method_repr},       {Py_tp_getset, method_getset},
+    {Py_tp_methods, method_methods},   {Py_tp_members, method_members}, {0, NULL},
+};
+
+static PyType_Spec method_spec = {
+    .name = "cthreading._method",
+    .basicsize = sizeof(method),
+    /* Immutable: the interpreter takes no shortcut to what a type could change its mind about. */
+    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_HAVE_VECTORCALL | Py_TPFLAGS_METHOD_DESCRIPTOR |
+             Py_TPFLAGS_IMMUTABLETYPE | Py_TPFLAGS_DISALLOW_INSTANTIATION,
+    .slots = method_slots,
+};
+
+int
+methods_add(PyObject *module, PyTypeObject *type, PyMethodDef *methods)
+{
+    PyTypeObject *method_type = module_get_state(module)->method_type;
+    int error = 0;
+    for (PyMethodDef *definition = methods; error == 0 && definition->ml_name != NULL; definition++) {
+        PyObject *made = method_make(method_type, type, definition);
+        error = made == NULL ? -1 : PyObject_SetAttrString((PyObject *)type, definition->ml_name, made);
+        Py_XDECREF(made);
+    }
+    return error;
+}
+
+int
+method_exec(PyObject *module)
+{
+    module_state *state = module_get_state(module);
+    state->method_type = (PyTypeObject *)PyType_FromModuleAndSpec(module, &method_spec, NULL);
+    return state->method_type == NULL ? -1 : 0;
+}
