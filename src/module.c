@@ -38,30 +38,6 @@ module_make_type(PyObject *module, PyType_Spec *spec, PyTypeObject *first, PyTyp
     return (PyTypeObject *)type;
 }
 
-static int
-add_method(PyObject *module, PyTypeObject *type, PyMethodDef *definition)
-{
-    PyObject *name = PyUnicode_FromString("cthreading");
-    PyObject *function = name == NULL ? NULL : PyCFunction_NewEx(definition, module, name);
-    PyObject *method = function == NULL ? NULL : PyInstanceMethod_New(function);
-    int status = method == NULL ? -1 : PyObject_SetAttrString((PyObject *)type, definition->ml_name, method);
-    Py_XDECREF(name);
-    Py_XDECREF(function);
-    Py_XDECREF(method);
-    return status;
-}
-
-int
-module_add_methods(PyObject *module, PyTypeObject *type, PyMethodDef *definitions)
-{
-    for (; definitions->ml_name != NULL; definitions++) {
-        if (add_method(module, type, definitions) < 0) {
-            return -1;
-        }
-    }
-    return 0;
-}
-
 int
 module_call_after_fork(PyObject *function)
 {

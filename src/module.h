@@ -175,10 +175,6 @@ void *module_is_cleared(void);
 /* The same with several bases. Not added to the module. */
 PyTypeObject *module_make_type(PyObject *module, PyType_Spec *spec, PyTypeObject *first, PyTypeObject *second);
 
-/* Adds the functions to the type as methods: each gets the object as its first argument, of whatever type that is, and the
- * module as its self, and is bound to objects as a Python function is. The table ends with NULL. */
-int module_add_methods(PyObject *module, PyTypeObject *type, PyMethodDef *definitions);
-
 /* Has the function called in forked children, after what the standard library does there. */
 int module_call_after_fork(PyObject *function);
 

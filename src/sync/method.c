@@ -12,7 +12,7 @@ typedef struct {
     vectorcallfunc vectorcall;
     PyMethodDef *definition;
     PyTypeObject *type; /* whose method it is */
-    PyObject *native;
+    PyObject *native;   /* the interpreter's own descriptor, or a function of the module */
     PyObject *weakrefs;
 } method;
 
@@ -71,6 +71,19 @@ call_keywords(PyObject *callable, PyObject *const *args, size_t flags, PyObject 
     return ((function_of_keywords)(void (*)(void))self->definition->ml_meth)(args[0], args + 1, count - 1, keywords);
 }
 
+/* For a function of the module. */
+static PyObject *
+call_native(PyObject *callable, PyObject *const *args, size_t flags, PyObject *keywords)
+{
+    return PyObject_Vectorcall(((method *)callable)->native, args, flags, keywords);
+}
+
+static inline bool
+is_function(method *self)
+{
+    return self->vectorcall == call_native;
+}
+
 static vectorcallfunc
 vectorcall_for(int flags)
 {
@@ -88,15 +101,11 @@ vectorcall_for(int flags)
     }
 }
 
+/* Steals the native. */
 static PyObject *
-method_make(PyTypeObject *method_type, PyTypeObject *type, PyMethodDef *definition)
+method_make(PyTypeObject *method_type, PyTypeObject *type, PyMethodDef *definition, vectorcallfunc vectorcall,
+            PyObject *native)
 {
-    vectorcallfunc vectorcall = vectorcall_for(definition->ml_flags);
-    if (vectorcall == NULL) {
-        PyErr_Format(PyExc_SystemError, "%s.%s(): no such kind of method", type->tp_name, definition->ml_name);
-        return NULL;
-    }
-    PyObject *native = PyDescr_NewMethod(type, definition);
     method *self = native == NULL ? NULL : (method *)method_type->tp_alloc(method_type, 0);
     if (self == NULL) {
         Py_XDECREF(native);
@@ -142,6 +151,9 @@ method_bind(PyObject *self, PyObject *object, PyObject *Py_UNUSED(type))
 static PyObject *
 method_repr(method *self)
 {
+    if (is_function(self)) {
+        return PyUnicode_FromFormat("<method '%s' of '%s' objects>", self->definition->ml_name, self->type->tp_name);
+    }
     return PyObject_Repr(self->native);
 }
 
@@ -153,6 +165,24 @@ method_ask_native(method *self, void *name)
 }
 
 static PyObject *
+method_get_qualname(method *self, void *name)
+{
+    if (!is_function(self)) {
+        return method_ask_native(self, name);
+    }
+    PyObject *of_type = PyType_GetQualName(self->type);
+    PyObject *qualname = of_type == NULL ? NULL : PyUnicode_FromFormat("%U.%s", of_type, self->definition->ml_name);
+    Py_XDECREF(of_type);
+    return qualname;
+}
+
+static PyObject *
+method_get_objclass(method *self, void *Py_UNUSED(closure))
+{
+    return Py_NewRef(self->type);
+}
+
+static PyObject *
 method_get_annotations(method *Py_UNUSED(self), void *Py_UNUSED(closure))
 {
     return PyDict_New();
@@ -161,7 +191,8 @@ method_get_annotations(method *Py_UNUSED(self), void *Py_UNUSED(closure))
 static PyObject *
 method_reduce(method *self, PyObject *Py_UNUSED(ignored))
 {
-    return PyObject_CallMethod(self->native, "__reduce__", NULL);
+    PyObject *get = module_import_from("builtins", "getattr");
+    return get == NULL ? NULL : Py_BuildValue("N(Os)", get, self->type, self->definition->ml_name);
 }
 
 #define ASK_NATIVE(name)                                              \
@@ -175,8 +206,8 @@ method_reduce(method *self, PyObject *Py_UNUSED(ignored))
 static PyGetSetDef method_getset[] = {
     ASK_NATIVE("__doc__"),
     ASK_NATIVE("__name__"),
-    ASK_NATIVE("__qualname__"),
-    ASK_NATIVE("__objclass__"),
+    {"__qualname__", (getter)method_get_qualname, NULL, NULL, (void *)(char[]){"__qualname__"}},
+    {"__objclass__", (getter)method_get_objclass},
     ASK_NATIVE("__text_signature__"),
     {"__annotations__", (getter)method_get_annotations},
     {NULL},
@@ -214,10 +245,32 @@ methods_add(PyObject *module, PyTypeObject *type, PyMethodDef *methods)
     PyTypeObject *method_type = module_get_state(module)->method_type;
     int error = 0;
     for (PyMethodDef *definition = methods; error == 0 && definition->ml_name != NULL; definition++) {
-        PyObject *made = method_make(method_type, type, definition);
+        vectorcallfunc vectorcall = vectorcall_for(definition->ml_flags);
+        if (vectorcall == NULL) {
+            PyErr_Format(PyExc_SystemError, "%s.%s(): no such kind of method", type->tp_name, definition->ml_name);
+            return -1;
+        }
+        PyObject *native = PyDescr_NewMethod(type, definition);
+        PyObject *made = method_make(method_type, type, definition, vectorcall, native);
         error = made == NULL ? -1 : PyObject_SetAttrString((PyObject *)type, definition->ml_name, made);
         Py_XDECREF(made);
     }
+    return error;
+}
+
+int
+methods_add_functions(PyObject *module, PyTypeObject *type, PyMethodDef *functions)
+{
+    PyTypeObject *method_type = module_get_state(module)->method_type;
+    PyObject *name = PyUnicode_FromString("cthreading");
+    int error = name == NULL ? -1 : 0;
+    for (PyMethodDef *definition = functions; error == 0 && definition->ml_name != NULL; definition++) {
+        PyObject *native = PyCFunction_NewEx(definition, module, name);
+        PyObject *made = method_make(method_type, type, definition, call_native, native);
+        error = made == NULL ? -1 : PyObject_SetAttrString((PyObject *)type, definition->ml_name, made);
+        Py_XDECREF(made);
+    }
+    Py_XDECREF(name);
     return error;
 }
 

@@ -12,4 +12,7 @@
  * METH_FASTCALL | METH_KEYWORDS. Returns 0, or -1 with an exception set. */
 int methods_add(PyObject *module, PyTypeObject *type, PyMethodDef *methods);
 
+/* The same for functions that take any object: each gets the module as its self, and the object as its first argument. */
+int methods_add_functions(PyObject *module, PyTypeObject *type, PyMethodDef *functions);
+
 #endif

@@ -22,6 +22,7 @@
 #include "../park/park.h"
 #include "../stats.h"
 #include "../sync/event.h"
+#include "../sync/method.h"
 #include "registry.h"
 #include "short_way.h"
 #include "stdlib.h"
@@ -451,7 +452,7 @@ is_usual(module_state *state, PyObject *thread)
 
 PyDoc_STRVAR(
     start_doc,
-    "start($module, self, /)\n--\n\n"
+    "start($self, /)\n--\n\n"
     "Start a thread of control that calls run(); as threading.Thread.start.\n\n"
     "Return at once: the thread is alive and has its ident then, but may not have begun to run. Raise RuntimeError\n"
     "if it was started before, if the system allows no more threads, or at the interpreter's end.");
@@ -586,7 +587,8 @@ start_add_methods(PyObject *module, PyTypeObject *type)
 #else
     (void)get_native_id_definition;
 #endif
-    return add_property(module, type, &get_ident_definition) < 0 ? -1 : module_add_methods(module, type, start_methods);
+    return add_property(module, type, &get_ident_definition) < 0 ? -1
+                                                                 : methods_add_functions(module, type, start_methods);
 }
 
 int

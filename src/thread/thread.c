@@ -5,6 +5,7 @@
  * library's own __init__, that is called. */
 #include "thread.h"
 
+#include "../sync/method.h"
 #include "current.h"
 #include "start.h"
 #include "stdlib.h"
@@ -461,7 +462,7 @@ refuse_no_self(const char *function, Py_ssize_t count)
     return -1;
 }
 
-PyDoc_STRVAR(thread_init_doc, "__init__($module, self, " THREAD_ARGUMENTS
+PyDoc_STRVAR(thread_init_doc, "__init__($self, /, " THREAD_ARGUMENTS
                               ")\n--\n\n"
                               "Make a thread that has not been started; see the class.");
 
@@ -523,7 +524,7 @@ thread_vectorcall(PyObject *callable, PyObject *const *args, size_t flags, PyObj
 /* Timer. */
 
 PyDoc_STRVAR(timer_init_doc,
-             "__init__($module, self, interval, function, args=None, kwargs=None)\n--\n\n"
+             "__init__($self, /, interval, function, args=None, kwargs=None)\n--\n\n"
              "Make a timer that has not been started; see the class.");
 
 static PyObject *
@@ -588,7 +589,7 @@ PyDoc_STRVAR(dummy_thread_doc,
 #if PY_VERSION_HEX >= 0x030D0000 && PY_VERSION_HEX < 0x030E0000
 PyDoc_STRVAR(
     thread_join_doc,
-    "join($module, self, /, timeout=None)\n--\n\n"
+    "join($self, /, timeout=None)\n--\n\n"
     "Wait until the thread has ended; as threading.Thread.join. Raise RuntimeError, a PythonFinalizationError, for\n"
     "a thread that never runs again as the interpreter is at its end: from 3.14 on the standard library does.");
 
@@ -673,7 +674,7 @@ static int
 add_methods(PyObject *module, module_state *state)
 {
     if (start_add_methods(module, state->thread_type) < 0 || tstate_lock_add_methods(module, state->thread_type) < 0 ||
-        module_add_methods(module, state->thread_type, thread_methods) < 0) {
+        methods_add_functions(module, state->thread_type, thread_methods) < 0) {
         return -1;
     }
     state->thread_init = PyObject_GetAttr((PyObject *)state->thread_type, state->str___init__);
@@ -707,7 +708,7 @@ thread_exec(PyObject *module)
         return -1;
     }
     PyTypeObject *timer = add_subclass(module, &timer_spec, "Timer");
-    int status = timer == NULL ? -1 : module_add_methods(module, timer, timer_methods);
+    int status = timer == NULL ? -1 : methods_add_functions(module, timer, timer_methods);
     Py_XDECREF(timer);
     state->main_thread_type = add_subclass(module, &main_thread_spec, "_MainThread");
     state->dummy_thread_type = add_subclass(module, &dummy_thread_spec, "_DummyThread");

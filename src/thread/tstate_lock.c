@@ -9,6 +9,7 @@
 #if PY_VERSION_HEX < 0x030D0000
 
 #include "../park/park.h"
+#include "../sync/method.h"
 #include "../sync/timeout.h"
 #include "stdlib.h"
 #include "thread.h"
@@ -117,7 +118,7 @@ tstate_lock_is_set(module_state *state, PyObject *thread)
 }
 
 PyDoc_STRVAR(set_tstate_lock_doc,
-             "_set_tstate_lock($module, self, /)\n--\n\n"
+             "_set_tstate_lock($self, /)\n--\n\n"
              "Set the lock that is held until the calling thread, which is this one, has ended.");
 
 static PyObject *
@@ -215,7 +216,7 @@ read_deadline(PyObject *block, PyObject *timeout, int64_t *deadline)
 }
 
 PyDoc_STRVAR(wait_for_tstate_lock_doc,
-             "_wait_for_tstate_lock($module, self, block=True, timeout=-1)\n--\n\n"
+             "_wait_for_tstate_lock($self, /, block=True, timeout=-1)\n--\n\n"
              "Wait until the thread has ended, and note that it has.\n\n"
              "timeout is the longest wait in seconds; -1 means no limit. Without block, only look.");
 
@@ -251,7 +252,7 @@ static PyMethodDef tstate_lock_methods[] = {
 int
 tstate_lock_add_methods(PyObject *module, PyTypeObject *type)
 {
-    return module_add_methods(module, type, tstate_lock_methods);
+    return methods_add_functions(module, type, tstate_lock_methods);
 }
 
 #endif
