@@ -249,6 +249,34 @@ static PyMemberDef rlock_members[] = {
     {NULL},
 };
 
+/* In threading, RLock is a function that makes locks of another type, and programs ask a lock for its type: where that
+ * comes from (Trio, for one), or whether the lock is one of it. The type itself is named as what it is: pickle looks
+ * for it there. */
+static PyObject *
+rlock_class(rlock_object *self, void *Py_UNUSED(closure))
+{
+    module_state *state = module_state_of(Py_TYPE(self));
+    bool is_plain = Py_TYPE(self) == state->rlock_type && state->stdlib_rlock_type != NULL;
+    return Py_NewRef(is_plain ? state->stdlib_rlock_type : Py_TYPE(self));
+}
+
+static int
+rlock_set_class(rlock_object *self, PyObject *value, void *Py_UNUSED(closure))
+{
+    PyObject *names = PyObject_GetAttrString((PyObject *)&PyBaseObject_Type, "__dict__");
+    PyObject *descriptor = names == NULL ? NULL : PyMapping_GetItemString(names, "__class__");
+    descrsetfunc set = descriptor == NULL ? NULL : Py_TYPE(descriptor)->tp_descr_set;
+    int status = set == NULL ? -1 : set(descriptor, (PyObject *)self, value);
+    Py_XDECREF(descriptor);
+    Py_XDECREF(names);
+    return status;
+}
+
+static PyGetSetDef rlock_getset[] = {
+    {"__class__", (getter)rlock_class, (setter)rlock_set_class, "As that of the locks of threading.RLock."},
+    {NULL},
+};
+
 PyDoc_STRVAR(
     rlock_doc,
     "RLock()\n--\n\n"
@@ -256,13 +284,10 @@ PyDoc_STRVAR(
     "released as often as acquired, by the same thread. It is a context manager.");
 
 static PyType_Slot rlock_slots[] = {
-    {Py_tp_doc, (void *)rlock_doc},
-    {Py_tp_new, rlock_new},
-    {Py_tp_dealloc, rlock_dealloc},
-    {Py_tp_repr, rlock_repr},
-    {Py_tp_methods, rlock_methods},
-    {Py_tp_members, rlock_members},
-    {0, NULL},
+    {Py_tp_doc, (void *)rlock_doc}, {Py_tp_new, rlock_new},
+    {Py_tp_dealloc, rlock_dealloc}, {Py_tp_repr, rlock_repr},
+    {Py_tp_methods, rlock_methods}, {Py_tp_members, rlock_members},
+    {Py_tp_getset, rlock_getset},   {0, NULL},
 };
 
 static PyType_Spec rlock_spec = {
