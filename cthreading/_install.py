@@ -8,13 +8,12 @@ gevent and eventlet put greenlets in the place of threads by setting names in th
 for threads that wait in C: install() refuses after them, and when they come after it, it gives way to them.
 """
 
-import _thread
 import functools
 import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from importlib.machinery import ModuleSpec
-from types import ModuleType
+from types import BuiltinFunctionType, ModuleType
 from typing import Any
 
 import cthreading
@@ -98,12 +97,11 @@ def _redirect_children(util: ModuleType) -> None:
 
 
 def _green() -> str | None:
-    """Whose greenlets are in the place of threads; None where threads are threads."""
-    for name in ("_start_joinable_thread", "_start_new_thread", "_allocate_lock"):
-        function = _names.get(name)
-        if function is not None and not isinstance(function, type(_thread.get_ident)):
-            return str(getattr(function, "__module__", None) or type(function).__module__).partition(".")[0]
-    return None
+    """Whose greenlets are in the place of threads, and so their locks in that of locks; None where there are none."""
+    make_lock = _names["_allocate_lock"]
+    if isinstance(make_lock, BuiltinFunctionType):
+        return None
+    return str(getattr(make_lock, "__module__", None)).partition(".")[0]
 
 
 class _GivenWay(ModuleType):

@@ -523,16 +523,14 @@ def test_managers_of_multiprocessing(tmp_path: Path, method: str, how: list[str]
 GREENERY = """
 class Lock:
     pass
-def start(*args, **keywords):
+def allocate_lock():
     raise NotImplementedError
 def patch_thread(threading=True):
     if not threading:
         return
     import sys
     module = __import__("threading")
-    for name in ("_start_joinable_thread", "_start_new_thread"):
-        if hasattr(module, name):
-            setattr(module, name, start)
+    module._allocate_lock = allocate_lock
     module.Lock = Lock
 def monkey_patch(**on):
     if on.get("os"):
