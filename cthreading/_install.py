@@ -8,6 +8,7 @@ gevent and eventlet put greenlets in the place of threads by setting names in th
 for threads that wait in C: install() refuses after them, and when they come after it, it gives way to them.
 """
 
+import _thread
 import functools
 import os
 import sys
@@ -153,10 +154,36 @@ def _eventlet_patches_threads(**on: object) -> object:
     return on.get("thread", on.get("all", True not in on.values()))
 
 
+def _have_dill_pickle(dill: Any) -> None:
+    """Have dill pickle our types: it knows the interpreter's locks by their types, and what is built from them."""
+    dill.register(cthreading.Lock)(dill.Pickler.dispatch[_thread.LockType])
+    dill.register(cthreading.RLock)(dill.Pickler.dispatch[_thread.RLock])
+    attributes: dict[type, tuple[tuple[str, ...], tuple[str, ...]]] = {
+        cthreading.Event: ((), ("_flag",)),
+        cthreading.Condition: (("_lock",), ()),
+        cthreading.Semaphore: (("_value",), ()),
+        cthreading.BoundedSemaphore: (("_initial_value",), ("_value",)),
+        cthreading.Barrier: (("parties", "_action", "_timeout"), ()),
+    }
+
+    def save(pickler: Any, value: Any) -> None:
+        arguments, state = attributes[type(value)]
+        pickler.save_reduce(
+            type(value),
+            tuple(getattr(value, name) for name in arguments),
+            (None, {name: getattr(value, name) for name in state}),
+            obj=value,
+        )
+
+    for type_ in attributes:
+        dill.register(type_)(save)
+
+
 # Modules that something is done with as soon as they are there.
 _AWAITED: dict[str, Callable[[ModuleType], None]] = {
     "multiprocessing.util": _redirect_children,
     "gevent.monkey": lambda module: _give_way_before(module, "patch_thread", _gevent_patches_threads),
+    "dill._dill": _have_dill_pickle,
     "eventlet.patcher": lambda module: _give_way_before(module, "monkey_patch", _eventlet_patches_threads),
 }
 

@@ -1,4 +1,4 @@
-"""Functions, classes and locks are pickled, alone and within objects, and work in a plain process that loads them."""
+"""Functions, classes, locks and what is built from them are pickled, and functions work in a plain process, too."""
 
 import base64
 import subprocess
@@ -48,4 +48,29 @@ again.lock.release()
 again.reentrant.release()
 again.add()
 assert again.count == 1 and not again.reentrant._is_owned()
+
+made = {
+    "event": threading.Event(),
+    "condition": threading.Condition(threading.Lock()),  # one that is not taken comes back taken if it is an RLock
+    "semaphore": threading.Semaphore(3),
+    "bounded": threading.BoundedSemaphore(2),
+    "barrier": threading.Barrier(1, Counter, 30),
+}
+made["event"].set()
+made["semaphore"].acquire()
+made["bounded"].acquire()
+loaded = dill.loads(dill.dumps(made))
+assert loaded["event"].is_set()
+with loaded["condition"]:
+    assert loaded["condition"].wait(0.001) is False
+assert [loaded["semaphore"].acquire(False) for _ in range(3)] == [True, True, False]
+loaded["bounded"].release()
+try:
+    loaded["bounded"].release()
+except ValueError:
+    pass
+else:
+    raise AssertionError("the bound is gone")
+assert loaded["barrier"].wait() == 0
+assert {name: type(value) for name, value in loaded.items()} == {name: type(value) for name, value in made.items()}
 print(threading.__name__)
