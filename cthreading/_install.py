@@ -33,7 +33,6 @@ _before: tuple[ModuleType | None, type] | None = None
 _module_class = type(cthreading)
 _set_class = object.__dict__["__class__"].__set__
 
-_HOOKS = ("excepthook", "_trace_hook", "_profile_hook")
 _FOLDER = os.path.dirname(os.path.dirname(os.path.abspath(cthreading.__file__)))
 
 
@@ -63,13 +62,11 @@ def _replace_taken_names() -> None:
                 _replace(namespace, name, ours[id(value)])
 
 
-def _take_over_hooks() -> None:
-    """Hooks that were set in threading are still set, for those who ask what they are."""
-    for name in _HOOKS:
-        hook, own = _names.get(name), vars(cthreading).get(name)
-        was_set = hook is not None and hook is not _names.get("__excepthook__")
-        if was_set and (own is None or own is cthreading.__excepthook__):
-            _replace(vars(cthreading), name, hook)
+def _adopt_threads() -> None:
+    """Threads that are of exactly the standard library's class become ours, which looks the same."""
+    for thread in cthreading.enumerate():
+        if type(thread) is _names["Thread"]:
+            thread.__class__ = cthreading.Thread
 
 
 def _on_cthreading(path: str | bytes, arguments: Sequence[str | bytes]) -> list[str | bytes]:
@@ -228,11 +225,11 @@ def install() -> None:
             )
         _set_class(cthreading, _module_class)
         _before = sys.modules.get("threading"), type(_theirs)
-        _take_over_hooks()
         sys.modules["threading"] = cthreading
         _set_class(_theirs, _core._PassOn)
         # Last: what another thread imports meanwhile has ours already.
         _replace_taken_names()
+        _adopt_threads()
         for name, see_to in _AWAITED.items():
             if name in sys.modules:
                 see_to(sys.modules[name])

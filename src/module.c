@@ -29,6 +29,52 @@ module_add_type(PyObject *module, PyType_Spec *spec, PyTypeObject *base)
     return (PyTypeObject *)type;
 }
 
+PyTypeObject *
+module_make_type(PyObject *module, PyType_Spec *spec, PyTypeObject *first, PyTypeObject *second)
+{
+    PyObject *bases = PyTuple_Pack(2, first, second);
+    PyObject *type = bases == NULL ? NULL : PyType_FromModuleAndSpec(module, spec, bases);
+    Py_XDECREF(bases);
+    return (PyTypeObject *)type;
+}
+
+int
+module_add_method(PyObject *module, PyTypeObject *type, PyMethodDef *definition)
+{
+    PyObject *name = PyUnicode_FromString("cthreading");
+    PyObject *function = name == NULL ? NULL : PyCFunction_NewEx(definition, module, name);
+    PyObject *method = function == NULL ? NULL : PyInstanceMethod_New(function);
+    int status = method == NULL ? -1 : PyObject_SetAttrString((PyObject *)type, definition->ml_name, method);
+    Py_XDECREF(name);
+    Py_XDECREF(function);
+    Py_XDECREF(method);
+    return status;
+}
+
+int
+module_call_after_fork(PyObject *function)
+{
+    PyObject *os = PyImport_ImportModule("os");
+    PyObject *registrar = os == NULL ? NULL : PyObject_GetAttrString(os, "register_at_fork");
+    Py_XDECREF(os);
+    if (registrar == NULL) {
+        /* There is no fork on this system. */
+        int missing = os != NULL && PyErr_ExceptionMatches(PyExc_AttributeError);
+        if (missing) {
+            PyErr_Clear();
+        }
+        return missing ? 0 : -1;
+    }
+    PyObject *keywords = Py_BuildValue("{sO}", "after_in_child", function);
+    PyObject *none = PyTuple_New(0);
+    PyObject *done = keywords == NULL || none == NULL ? NULL : PyObject_Call(registrar, none, keywords);
+    Py_DECREF(registrar);
+    Py_XDECREF(keywords);
+    Py_XDECREF(none);
+    Py_XDECREF(done);
+    return done == NULL ? -1 : 0;
+}
+
 void *
 module_is_cleared(void)
 {
@@ -206,6 +252,15 @@ module_dict(const char *name)
 }
 
 static int
+make_strings(module_state *state)
+{
+#define MODULE_STRING(name) state->str_##name = PyUnicode_InternFromString(#name);
+    MODULE_STRINGS
+#undef MODULE_STRING
+    return PyErr_Occurred() ? -1 : 0;
+}
+
+static int
 state_exec(PyObject *module)
 {
     module_state *state = module_get_state(module);
@@ -217,6 +272,10 @@ state_exec(PyObject *module)
     if (error != 0) {
         errno = error;
         PyErr_SetFromErrno(PyExc_OSError);
+        return -1;
+    }
+    state->empty_tuple = PyTuple_New(0);
+    if (state->empty_tuple == NULL || make_strings(state) < 0) {
         return -1;
     }
     state->stdlib_lock_type = (PyTypeObject *)module_import_from("_thread", "LockType");
@@ -274,14 +333,8 @@ static PyModuleDef_Slot module_slots[] = {
     {Py_mod_exec, aio_coroutine_exec},
     {Py_mod_exec, aio_barrier_exec},
     {Py_mod_exec, aio_mixed_barrier_exec},
-    {Py_mod_exec, shutdown_prepare_exec},
-    {Py_mod_exec, handle_object_exec},
+    {Py_mod_exec, exit_exec},
     {Py_mod_exec, thread_exec},
-    {Py_mod_exec, reuse_exec},
-    {Py_mod_exec, registry_exec},
-    {Py_mod_exec, hooks_exec},
-    {Py_mod_exec, timer_exec},
-    {Py_mod_exec, shutdown_exec},
     {Py_mod_exec, stats_exec},
     {Py_mod_exec, install_exec},
     {Py_mod_exec, command_exec},
