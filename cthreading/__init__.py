@@ -79,9 +79,11 @@ class _Module(type(_sys)):
 
 
 # On the type, and not in a __getattr__ of the module: on most versions that slows down every cthreading.Lock.
-for _name in {*_theirs}.difference(globals()):
+for _name in {"_active", *{*_theirs}.difference(globals())}:
     setattr(_Module, _name, _Borrowed(_name))
 _sys.modules[__name__].__class__ = _Module
+# Again, as py-spy looks for it where this module's names lie in memory. It is always the same dict.
+_active = _theirs["_active"]
 
 
 def install():

@@ -50,16 +50,30 @@ def _stdlib_namespaces() -> Iterator[dict[str, Any]]:
                 yield namespace
 
 
-def _replace_taken_names() -> None:
-    ours = {
+def _counterparts() -> dict[int, Any]:
+    """What is ours for the standard library's, by the id of that."""
+    return {
         id(value): vars(cthreading)[name]
         for name, value in _names.items()
         if callable(value) and vars(cthreading).get(name, value) is not value and not name.startswith("__")
     }
+
+
+def _replace_taken_names() -> None:
+    ours = _counterparts()
     for namespace in _stdlib_namespaces():
         for name, value in namespace.copy().items():
             if id(value) in ours:
                 _replace(namespace, name, ours[id(value)])
+
+
+def _replace_registered_types(managers: Any) -> None:
+    """What a manager of multiprocessing makes. By spawn the types are pickled: they must be what their names mean."""
+    ours = _counterparts()
+    registry = managers.SyncManager._registry
+    for name, (function, *rest) in registry.copy().items():
+        if id(function) in ours:
+            _replace(registry, name, (ours[id(function)], *rest))
 
 
 def _adopt_threads() -> None:
@@ -178,6 +192,7 @@ def _have_dill_pickle(dill: Any) -> None:
 
 # Modules that something is done with as soon as they are there.
 _AWAITED: dict[str, Callable[[ModuleType], None]] = {
+    "multiprocessing.managers": _replace_registered_types,
     "multiprocessing.util": _redirect_children,
     "gevent.monkey": lambda module: _give_way_before(module, "patch_thread", _gevent_patches_threads),
     "dill._dill": _have_dill_pickle,
