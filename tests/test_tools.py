@@ -1,7 +1,7 @@
 """Debuggers, profilers, error reporters and others: what they do with threads, plain and on cthreading.
 
-Each in a process of its own, by a program in tests/tools. Where a tool is not installed, its cases are left out; the
-step `tools` of .ci/run installs all.
+Each in a process of its own, by a program in tests/tools. Tools that are not installed are left out; the step `tools`
+of .ci/run installs all.
 """
 
 from __future__ import annotations
@@ -11,12 +11,19 @@ import pytest
 from compare_tools import FOLDER, TOOLS, WAYS, Tool
 
 
-@pytest.mark.parametrize("tool", TOOLS, ids=lambda tool: tool.program)
+INSTALLED = [tool for tool in TOOLS if not tool.missing]
+MISSING = sorted({package for tool in TOOLS for package in tool.missing})
+
+
+@pytest.mark.parametrize("tool", INSTALLED, ids=lambda tool: tool.program)
 @pytest.mark.parametrize("way", WAYS)
 def test_what_a_tool_does_with_threads(tool: Tool, way: str) -> None:
-    if tool.missing:
-        pytest.skip(f"not installed: {', '.join(tool.missing)}")
     assert compare_tools.run(tool, way).trouble == ""
+
+
+@pytest.mark.skipif(bool(MISSING), reason=f"not installed: {', '.join(MISSING)}")
+def test_all_tools_are_tried() -> None:
+    assert INSTALLED == [*TOOLS]
 
 
 def test_each_program_is_run_and_says_what_it_checks() -> None:

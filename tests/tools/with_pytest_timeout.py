@@ -32,7 +32,7 @@ with open(os.path.join(folder, "test_it.py"), "w") as file:
     file.write(TESTS.format(name=threading.__name__))
 here = ["-m", "cthreading"] * (threading.__name__ == "cthreading")
 for method in ("thread", "signal"):
-    command = [sys.executable, *here, "-m", "pytest", "-v", "--timeout=2", f"--timeout-method={method}", "test_it.py"]
+    command = [sys.executable, *here, "-m", "pytest", "-v", "--timeout=1", f"--timeout-method={method}", "test_it.py"]
     done = subprocess.run(
         [*command, "-p", "pytest_timeout", "-p", "no:cacheprovider"],
         cwd=folder,
