@@ -42,7 +42,7 @@ def test_each_package_is_pinned() -> None:
     [
         ("print('threading')", ""),
         ("print('threads')", "does not say that threading is threading\nthreads\n"),
-        ("print('threading'); raise SystemExit('no')", "exit status 1\nno\nthreading\n"),
+        ("print('threading', flush=True); raise SystemExit('no')", "exit status 1\nthreading\nno\n"),
         ("print('threading', flush=True); import time; time.sleep(60)", "not finished within 2 s\nthreading\n"),
     ],
 )
