@@ -114,6 +114,23 @@ usual_int(PyObject *number)
     return PyLong_AsLongLongAndOverflow(number, &overflow);
 }
 
+/* A number that stands for what the type and its bases have as attributes now: another one, or 0, once that has changed; 0
+ * as long as nobody has looked an attribute up. There is no public way to ask for the field of the public struct. */
+static inline unsigned int
+type_version(PyTypeObject *type)
+{
+    return __atomic_load_n(&type->tp_version_tag, __ATOMIC_ACQUIRE);
+}
+
+#if PY_VERSION_HEX < 0x030C0000
+/* A number that no two dicts have had, and that a change gives a new one to. From 3.12 on a dict can be watched. */
+static inline uint64_t
+dict_version(PyObject *dict)
+{
+    return ((PyDictObject *)dict)->ma_version_tag;
+}
+#endif
+
 /* The calling thread's ident, as threading.get_ident gives it: pthread_self. glibc's returns the thread pointer on x86-64,
  * which is a register; elsewhere on Linux the compiler knows at least that asking twice in a function gives the same. */
 #if defined(__x86_64__) && defined(__GLIBC__) && defined(__has_builtin)

@@ -38,8 +38,8 @@ module_make_type(PyObject *module, PyType_Spec *spec, PyTypeObject *first, PyTyp
     return (PyTypeObject *)type;
 }
 
-int
-module_add_method(PyObject *module, PyTypeObject *type, PyMethodDef *definition)
+static int
+add_method(PyObject *module, PyTypeObject *type, PyMethodDef *definition)
 {
     PyObject *name = PyUnicode_FromString("cthreading");
     PyObject *function = name == NULL ? NULL : PyCFunction_NewEx(definition, module, name);
@@ -49,6 +49,17 @@ module_add_method(PyObject *module, PyTypeObject *type, PyMethodDef *definition)
     Py_XDECREF(function);
     Py_XDECREF(method);
     return status;
+}
+
+int
+module_add_methods(PyObject *module, PyTypeObject *type, PyMethodDef *definitions)
+{
+    for (; definitions->ml_name != NULL; definitions++) {
+        if (add_method(module, type, definitions) < 0) {
+            return -1;
+        }
+    }
+    return 0;
 }
 
 int
@@ -297,7 +308,7 @@ static int
 module_traverse(PyObject *module, visitproc visit, void *arg)
 {
     PyObject **objects = PyModule_GetState(module);
-    for (size_t i = 0; i < sizeof(module_state) / sizeof(PyObject *); i++) {
+    for (size_t i = 0; i < offsetof(module_state, checks) / sizeof(PyObject *); i++) {
         Py_VISIT(objects[i]);
     }
     return 0;
@@ -307,7 +318,7 @@ static int
 module_clear(PyObject *module)
 {
     PyObject **objects = PyModule_GetState(module);
-    for (size_t i = 0; i < sizeof(module_state) / sizeof(PyObject *); i++) {
+    for (size_t i = 0; i < offsetof(module_state, checks) / sizeof(PyObject *); i++) {
         Py_CLEAR(objects[i]);
     }
     return 0;
@@ -316,6 +327,12 @@ module_clear(PyObject *module)
 static void
 module_free(void *module)
 {
+#if PY_VERSION_HEX >= 0x030C0000
+    int watcher = module_get_state(module)->watcher;
+    if (watcher != 0 && PyDict_ClearWatcher(watcher - 1) < 0) {
+        PyErr_Clear();
+    }
+#endif
     module_clear((PyObject *)module);
 }
 

@@ -5,7 +5,7 @@
  * is made one of ours by its `__class__`; it stays the same object, and an instance of the standard library's class. */
 #include "current.h"
 
-#include "thread.h"
+#include "stdlib.h"
 
 /* Makes the thread one of our type, if it is one of exactly theirs. */
 static int
@@ -20,7 +20,7 @@ adopt(module_state *state, PyObject *thread, PyTypeObject *theirs, PyTypeObject 
 static PyObject *
 make_dummy(module_state *state)
 {
-    PyObject *type = thread_stdlib_name(state, state->str__DummyThread);
+    PyObject *type = stdlib_name(state, state->str__DummyThread);
     PyObject *dummy = type == NULL ? NULL : PyObject_CallNoArgs(type);
     Py_XDECREF(type);
     if (dummy != NULL && adopt(state, dummy, state->stdlib_dummy_thread_type, state->dummy_thread_type) < 0) {
@@ -32,7 +32,7 @@ make_dummy(module_state *state)
 PyObject *
 current_thread(module_state *state)
 {
-    PyObject *active = thread_stdlib_name(state, state->str__active);
+    PyObject *active = stdlib_known(state, _active);
     PyObject *ident = active == NULL ? NULL : PyLong_FromUnsignedLong(thread_ident());
     PyObject *found = ident == NULL ? NULL : PyObject_GetItem(active, ident);
     Py_XDECREF(active);
@@ -65,7 +65,7 @@ static PyObject *
 adopt_main_thread(PyObject *module, PyObject *Py_UNUSED(ignored))
 {
     module_state *state = module_get_state(module);
-    PyObject *main = thread_stdlib_name(state, state->str__main_thread);
+    PyObject *main = stdlib_name(state, state->str__main_thread);
     int status = main == NULL ? -1 : adopt(state, main, state->stdlib_main_thread_type, state->main_thread_type);
     Py_XDECREF(main);
     return status < 0 ? NULL : Py_NewRef(Py_None);

@@ -12,11 +12,7 @@
  *
  * So each private step is taken, and the frames are there that debuggers look for. If one of these steps is not the
  * standard library's own, somebody wants to know when it is taken: then all goes the standard library's way, waiting
- * included.
- *
- * Before 3.13, join() and is_alive() go by `_tstate_lock`, a lock that only the new thread itself can make. Until it has,
- * one of our Locks stands there, which the thread gives back then. It is in `_shutdown_locks`, too, where a thread that is
- * no daemon must be from the beginning. */
+ * included. */
 #include "start.h"
 
 #include <stdatomic.h>
@@ -26,8 +22,10 @@
 #include "../park/park.h"
 #include "../stats.h"
 #include "../sync/event.h"
-#include "../sync/timeout.h"
+#include "short_way.h"
+#include "stdlib.h"
 #include "thread.h"
+#include "tstate_lock.h"
 
 /* A thread that cannot get as far as run() for lack of memory tries again after so many nanoseconds, and so often. */
 #define RETRY_AFTER 2000000
@@ -48,6 +46,8 @@ typedef struct {
     vectorcallfunc vectorcall;
     PyObject *bootstrap;
     PyObject *thread;
+    PyObject *place; /* see tstate_lock.h */
+    bool daemon;
     atomic_int state;
 } boot_object;
 
@@ -56,17 +56,6 @@ change_state(boot_object *self, int state)
 {
     int seen = BOOT_NEW;
     return atomic_compare_exchange_strong(&self->state, &seen, state);
-}
-
-/* Whether the thread is in `_limbo`: it has been started, and has not come as far as run(). -1 with an exception set. */
-static int
-is_coming_up(module_state *state, PyObject *thread)
-{
-    PyObject *limbo = thread_stdlib_name(state, state->str__limbo);
-    bool empty = limbo != NULL && PyDict_CheckExact(limbo) && PyDict_Size(limbo) == 0;
-    int found = limbo == NULL ? -1 : empty ? 0 : PySequence_Contains(limbo, thread);
-    Py_XDECREF(limbo);
-    return found;
 }
 
 static void
@@ -93,232 +82,34 @@ lacks_memory(void)
     return found;
 }
 
-static int
-remove_from_limbo(module_state *state, PyObject *thread)
+static PyObject *
+bootstrap_once(module_state *state, boot_object *self)
 {
-    PyObject *limbo = thread_stdlib_name(state, state->str__limbo);
-    int status = limbo == NULL ? -1 : PyObject_DelItem(limbo, thread);
-    Py_XDECREF(limbo);
-    return status;
+    int open = short_way_is_open(state, self->thread);
+    if (open < 0) {
+        PyErr_Clear();
+    }
+    return open > 0 ? short_way_take(state, self->thread, self->daemon) : PyObject_CallNoArgs(self->bootstrap);
 }
 
-/* Calls `_bootstrap` until it has come as far as run(). */
+/* Is the thread, until it has come as far as run(). */
 static PyObject *
 bootstrap(module_state *state, boot_object *self)
 {
-    PyObject *done = PyObject_CallNoArgs(self->bootstrap);
+    PyObject *done = bootstrap_once(state, self);
     for (int count = 0; done == NULL && count < RETRIES && lacks_memory(); count++) {
         PyObject *exception = PyErr_GetRaisedException();
-        int coming_up = is_coming_up(state, self->thread);
+        int coming_up = thread_is_coming_up(state, self->thread);
         PyErr_SetRaisedException(exception);
         if (coming_up == 0) {
             break;
         }
         PyErr_Clear();
         sleep_detached(RETRY_AFTER);
-        done = PyObject_CallNoArgs(self->bootstrap);
+        done = bootstrap_once(state, self);
     }
     return done;
 }
-
-#ifdef THREAD_HANDLE
-
-static inline int
-hold_place(module_state *Py_UNUSED(state), PyObject *Py_UNUSED(thread), PyObject *Py_UNUSED(daemon))
-{
-    return 0;
-}
-
-static inline void
-give_place_up(module_state *Py_UNUSED(state), PyObject *Py_UNUSED(thread), bool Py_UNUSED(stopped))
-{
-}
-
-#else
-
-/* The lock that holds the place of `_tstate_lock`, or NULL: a new reference. With an exception set only if it failed. */
-static PyObject *
-get_place(module_state *state, PyObject *thread)
-{
-    PyObject *lock = PyObject_GetAttr(thread, state->str__tstate_lock);
-    if (lock != NULL && !Py_IS_TYPE(lock, state->lock_type)) {
-        Py_CLEAR(lock);
-    }
-    return lock;
-}
-
-static int
-call_lock(PyObject *lock, PyObject *method)
-{
-    PyObject *done = PyObject_CallMethodNoArgs(lock, method);
-    Py_XDECREF(done);
-    return done == NULL ? -1 : 0;
-}
-
-/* As `with _shutdown_locks_lock: _shutdown_locks.add(place)` */
-static int
-add_to_shutdown_locks(module_state *state, PyObject *place)
-{
-    PyObject *lock = thread_stdlib_name(state, state->str__shutdown_locks_lock);
-    int status = lock == NULL ? -1 : call_lock(lock, state->str_acquire);
-    if (status == 0) {
-        PyObject *locks = thread_stdlib_name(state, state->str__shutdown_locks);
-        PyObject *added = locks == NULL ? NULL : PyObject_CallMethodOneArg(locks, state->str_add, place);
-        status = added == NULL ? -1 : 0;
-        Py_XDECREF(locks);
-        Py_XDECREF(added);
-        PyObject *exception = PyErr_GetRaisedException();
-        call_lock(lock, state->str_release);
-        PyErr_SetRaisedException(exception);
-    }
-    Py_XDECREF(lock);
-    return status;
-}
-
-/* Puts a locked lock in the place of `_tstate_lock`. */
-static int
-hold_place(module_state *state, PyObject *thread, PyObject *daemon)
-{
-    int is_daemon = PyObject_IsTrue(daemon);
-    PyObject *place = is_daemon < 0 ? NULL : PyObject_CallNoArgs((PyObject *)state->lock_type);
-    int status = place == NULL || call_lock(place, state->str_acquire) < 0 ? -1 : 0;
-    if (status == 0 && !is_daemon) {
-        status = add_to_shutdown_locks(state, place);
-    }
-    if (status == 0) {
-        status = PyObject_SetAttr(thread, state->str__tstate_lock, place);
-    }
-    if (status < 0 && place != NULL) {
-        PyObject *exception = PyErr_GetRaisedException();
-        call_lock(place, state->str_release);
-        PyErr_SetRaisedException(exception);
-    }
-    Py_XDECREF(place);
-    return status;
-}
-
-/* The thread will not come up, if the place is still held. It counts as ended, or as never started. */
-static void
-give_place_up(module_state *state, PyObject *thread, bool stopped)
-{
-    PyObject *exception = PyErr_GetRaisedException();
-    PyObject *place = get_place(state, thread);
-    if (place != NULL) {
-        PyObject_SetAttr(thread, state->str__is_stopped, stopped ? Py_True : Py_False);
-        PyErr_Clear();
-        PyObject_SetAttr(thread, state->str__tstate_lock, Py_None);
-        PyErr_Clear();
-        call_lock(place, state->str_release);
-        Py_DECREF(place);
-    }
-    PyErr_SetRaisedException(exception);
-}
-
-PyDoc_STRVAR(set_tstate_lock_doc,
-             "_set_tstate_lock($module, self, /)\n--\n\n"
-             "Set the lock that is held until the calling thread, which is this one, has ended.");
-
-static PyObject *
-thread_set_tstate_lock(PyObject *module, PyObject *self)
-{
-    module_state *state = module_get_state(module);
-    PyObject *place = get_place(state, self);
-    if (place == NULL && PyErr_Occurred()) {
-        return NULL;
-    }
-    PyObject *done = NULL;
-    if (place == NULL) {
-        /* There is one already if the thread has tried before to come up. */
-        PyObject *lock = PyObject_GetAttr(self, state->str__tstate_lock);
-        done = lock != NULL && !Py_IsNone(lock) ? Py_NewRef(Py_None) : NULL;
-        Py_XDECREF(lock);
-    }
-    if (done == NULL && !PyErr_Occurred()) {
-        done = thread_call_stdlib(state, state->str__set_tstate_lock, &self, 1, NULL);
-    }
-    if (done != NULL && place != NULL && call_lock(place, state->str_release) < 0) {
-        Py_CLEAR(done);
-    }
-    Py_XDECREF(place);
-    return done;
-}
-
-/* What is left until the deadline, in seconds, as a float: a new reference. */
-static PyObject *
-seconds_left(int64_t deadline)
-{
-    int64_t left = deadline - park_now();
-    return PyFloat_FromDouble(left > 0 ? (double)left / PARK_SECOND : 0);
-}
-
-/* Waits for the place to be given back, and nobody else's. Returns whether it was in time. */
-static int
-wait_for_place(module_state *state, PyObject *place, PyObject *block, int64_t deadline)
-{
-    PyObject *args[] = {place, block, deadline == PARK_FOREVER ? NULL : seconds_left(deadline)};
-    if (deadline != PARK_FOREVER && args[2] == NULL) {
-        return -1;
-    }
-    PyObject *answer = PyObject_VectorcallMethod(state->str_acquire, args, args[2] == NULL ? 2 : 3, NULL);
-    Py_XDECREF(args[2]);
-    int acquired = answer == NULL ? -1 : answer == Py_True;
-    Py_XDECREF(answer);
-    return acquired > 0 && call_lock(place, state->str_release) < 0 ? -1 : acquired;
-}
-
-/* Waits until the thread has come up; then *timeout, a reference of the caller's, is what is left of it. Returns whether
- * it has in time. */
-static int
-wait_for_tstate_lock(module_state *state, PyObject *thread, PyObject *block, PyObject **timeout)
-{
-    int up = 1;
-    int64_t deadline = 0;
-    PyObject *place;
-    while (up > 0 && (place = get_place(state, thread)) != NULL) {
-        if (deadline == 0) {
-            double seconds = PyFloat_AsDouble(*timeout);
-            int64_t wait = seconds == -1 ? PARK_FOREVER : wait_from_timeout(*timeout);
-            up = PyErr_Occurred() ? -1 : 1;
-            deadline = deadline_after(wait);
-        }
-        up = up < 0 ? -1 : wait_for_place(state, place, block, Py_IsTrue(block) ? deadline : PARK_FOREVER);
-        Py_DECREF(place);
-    }
-    if (up > 0 && deadline != 0 && deadline != PARK_FOREVER) {
-        Py_SETREF(*timeout, seconds_left(deadline));
-    }
-    return PyErr_Occurred() ? -1 : up;
-}
-
-PyDoc_STRVAR(wait_for_tstate_lock_doc,
-             "_wait_for_tstate_lock($module, self, block=True, timeout=-1)\n--\n\n"
-             "Wait until the thread has ended, and note that it has.\n\n"
-             "timeout is the longest wait in seconds; -1 means no limit. Without block, only look.");
-
-static PyObject *
-thread_wait_for_tstate_lock(PyObject *module, PyObject *const *args, Py_ssize_t count, PyObject *keywords)
-{
-    static const char *const names[] = {"self", "block", "timeout", NULL};
-    module_state *state = module_get_state(module);
-    PyObject *values[3];
-    if (unpack_arguments("Thread._wait_for_tstate_lock", names, args, count, keywords, values) < 0) {
-        return NULL;
-    }
-    if (values[0] == NULL) {
-        return PyErr_Format(PyExc_TypeError, "_wait_for_tstate_lock() missing 1 required positional argument: 'self'");
-    }
-    int block = values[1] == NULL ? 1 : PyObject_IsTrue(values[1]);
-    values[1] = block ? Py_True : Py_False;
-    values[2] = values[2] == NULL ? PyLong_FromLong(-1) : Py_NewRef(values[2]);
-    int up = block < 0 || values[2] == NULL ? -1 : wait_for_tstate_lock(state, values[0], values[1], &values[2]);
-    PyObject *done = up < 0    ? NULL
-                     : up == 0 ? Py_NewRef(Py_None)
-                               : thread_call_stdlib(state, state->str__wait_for_tstate_lock, values, 3, NULL);
-    Py_XDECREF(values[2]);
-    return done;
-}
-
-#endif
 
 static PyObject *
 boot_call(PyObject *callable, PyObject *const *Py_UNUSED(args), size_t Py_UNUSED(flags), PyObject *Py_UNUSED(keywords))
@@ -331,31 +122,35 @@ boot_call(PyObject *callable, PyObject *const *Py_UNUSED(args), size_t Py_UNUSED
     PyObject *done = bootstrap(state, self);
     if (done == NULL) {
         PyObject *exception = PyErr_GetRaisedException();
-        if (is_coming_up(state, self->thread) != 0) {
+        if (thread_is_coming_up(state, self->thread) != 0) {
             PyErr_Clear();
-            remove_from_limbo(state, self->thread);
+            thread_leave_limbo(state, self->thread);
         }
         PyErr_Clear();
         PyErr_SetRaisedException(exception);
     }
-    give_place_up(state, self->thread, true);
+    tstate_lock_give_back(state, self->thread, self->place, true);
     return done;
 }
 
-static PyObject *
-boot_new(module_state *state, PyObject *thread)
+/* For a thread that is about to be started. */
+static boot_object *
+boot_new(module_state *state, PyObject *thread, bool daemon)
 {
-    PyObject *bootstrap = PyObject_GetAttr(thread, state->str__bootstrap);
     PyTypeObject *type = state->boot_type;
-    boot_object *self = bootstrap == NULL ? NULL : (boot_object *)type->tp_alloc(type, 0);
+    boot_object *self = (boot_object *)type->tp_alloc(type, 0);
     if (self == NULL) {
-        Py_XDECREF(bootstrap);
         return NULL;
     }
     self->vectorcall = boot_call;
-    self->bootstrap = bootstrap;
     self->thread = Py_NewRef(thread);
-    return (PyObject *)self;
+    self->daemon = daemon;
+    self->bootstrap = PyObject_GetAttr(thread, state->str__bootstrap);
+    self->place = self->bootstrap == NULL ? NULL : tstate_lock_hold_place(state, thread, daemon);
+    if (self->place == NULL) {
+        Py_CLEAR(self);
+    }
+    return self;
 }
 
 static PyObject *
@@ -377,6 +172,7 @@ boot_traverse(PyObject *object, visitproc visit, void *arg)
     Py_VISIT(Py_TYPE(object));
     Py_VISIT(self->bootstrap);
     Py_VISIT(self->thread);
+    Py_VISIT(self->place);
     return 0;
 }
 
@@ -388,6 +184,7 @@ boot_dealloc(PyObject *object)
     PyObject_GC_UnTrack(object);
     Py_XDECREF(self->bootstrap);
     Py_XDECREF(self->thread);
+    Py_XDECREF(self->place);
     type->tp_free(object);
     Py_DECREF(type);
 }
@@ -517,15 +314,16 @@ static int
 start_listed(module_state *state, PyObject *thread)
 {
     PyObject *daemon = PyObject_GetAttr(thread, state->str_daemon);
-    PyObject *boot = daemon == NULL || hold_place(state, thread, daemon) < 0 ? NULL : boot_new(state, thread);
-    PyObject *ident = boot == NULL ? NULL : start_os_thread(state, thread, boot, daemon);
+    int is_daemon = daemon == NULL ? -1 : PyObject_IsTrue(daemon);
+    boot_object *boot = is_daemon < 0 ? NULL : boot_new(state, thread, is_daemon);
+    PyObject *ident = boot == NULL ? NULL : start_os_thread(state, thread, (PyObject *)boot, daemon);
     Py_XDECREF(daemon);
-    bool starts = ident != NULL || (boot != NULL && !change_state((boot_object *)boot, BOOT_CANCELLED));
+    bool starts = ident != NULL || (boot != NULL && !change_state(boot, BOOT_CANCELLED));
     if (starts) {
         announce(state, thread, ident);
     }
-    else {
-        give_place_up(state, thread, false);
+    else if (boot != NULL) {
+        tstate_lock_give_back(state, thread, boot->place, false);
     }
     Py_XDECREF(boot);
     Py_XDECREF(ident);
@@ -535,7 +333,7 @@ start_listed(module_state *state, PyObject *thread)
 static int
 start_quickly(module_state *state, PyObject *thread)
 {
-    PyObject *limbo = thread_stdlib_name(state, state->str__limbo);
+    PyObject *limbo = stdlib_name(state, state->str__limbo);
     int status = limbo == NULL || choose_context(state, thread) < 0 ? -1 : PyObject_SetItem(limbo, thread, thread);
     Py_XDECREF(limbo);
     if (status < 0) {
@@ -543,7 +341,7 @@ start_quickly(module_state *state, PyObject *thread)
     }
     if (start_listed(state, thread) < 0) {
         PyObject *exception = PyErr_GetRaisedException();
-        remove_from_limbo(state, thread);
+        thread_leave_limbo(state, thread);
         PyErr_SetRaisedException(exception);
         return -1;
     }
@@ -570,20 +368,23 @@ is_ready(module_state *state, PyObject *thread)
 static int
 is_usual(module_state *state, PyObject *thread)
 {
-    PyObject *steps[] = {state->str__bootstrap, state->str__bootstrap_inner, state->str__set_ident,
+    PyObject *steps[] = {state->str__bootstrap,     state->str__bootstrap_inner, state->str__set_ident,
+#if PY_VERSION_HEX >= 0x030E0000
+                         state->str__set_os_name,
+#endif
 #ifdef PY_HAVE_THREAD_NATIVE_ID
                          state->str__set_native_id,
 #endif
                          state->str__delete};
-    int usual = thread_is_inherited(state, (PyObject *)state->stdlib_thread_type, state->str_start);
+    int usual = stdlib_is_inherited(state, (PyObject *)state->stdlib_thread_type, state->str_start);
     for (size_t i = 0; usual > 0 && i < Py_ARRAY_LENGTH(steps); i++) {
-        usual = thread_is_inherited(state, thread, steps[i]);
+        usual = stdlib_is_inherited(state, thread, steps[i]);
     }
     if (usual <= 0) {
         return usual;
     }
-    PyObject *function = thread_stdlib_name(state, state->str_start_function);
-    PyObject *ends = function == NULL ? NULL : thread_stdlib_name(state, state->str__SHUTTING_DOWN);
+    PyObject *function = stdlib_name(state, state->str_start_function);
+    PyObject *ends = function == NULL ? NULL : stdlib_name(state, state->str__SHUTTING_DOWN);
     usual = ends == NULL ? -1 : function == state->start_function && ends == Py_False;
     Py_XDECREF(function);
     Py_XDECREF(ends);
@@ -609,7 +410,7 @@ thread_start(PyObject *module, PyObject *self)
         quick = is_usual(state, self);
     }
     if (quick <= 0) {
-        return quick < 0 ? NULL : thread_call_stdlib(state, state->str_start, &self, 1, NULL);
+        return quick < 0 ? NULL : stdlib_call(state, state->str_start, &self, 1, NULL);
     }
     return start_quickly(state, self) < 0 ? NULL : Py_NewRef(Py_None);
 }
@@ -643,7 +444,7 @@ should_wait_for(module_state *state, PyObject *thread)
     bool other = PyLong_Check(ident) && PyLong_AsUnsignedLong(ident) != thread_ident();
     PyErr_Clear();
     Py_DECREF(ident);
-    return other ? is_coming_up(state, thread) : 0;
+    return other ? thread_is_coming_up(state, thread) : 0;
 }
 
 static int
@@ -706,8 +507,10 @@ add_property(PyObject *module, PyTypeObject *type, PyMethodDef *getter)
     return status;
 }
 
+static PyMethodDef start_methods[] = {{"start", thread_start, METH_O, start_doc}, {NULL}};
+
 int
-start_add_properties(PyObject *module, PyTypeObject *type)
+start_add_methods(PyObject *module, PyTypeObject *type)
 {
 #ifdef PY_HAVE_THREAD_NATIVE_ID
     if (add_property(module, type, &get_native_id_definition) < 0) {
@@ -716,18 +519,8 @@ start_add_properties(PyObject *module, PyTypeObject *type)
 #else
     (void)get_native_id_definition;
 #endif
-    return add_property(module, type, &get_ident_definition);
+    return add_property(module, type, &get_ident_definition) < 0 ? -1 : module_add_methods(module, type, start_methods);
 }
-
-PyMethodDef thread_start_methods[] = {
-    {"start", thread_start, METH_O, start_doc},
-#ifndef THREAD_HANDLE
-    {"_set_tstate_lock", thread_set_tstate_lock, METH_O, set_tstate_lock_doc},
-    {"_wait_for_tstate_lock", (PyCFunction)(void (*)(void))thread_wait_for_tstate_lock, METH_FASTCALL | METH_KEYWORDS,
-     wait_for_tstate_lock_doc},
-#endif
-    {NULL},
-};
 
 int
 start_setup(PyObject *module)
@@ -743,6 +536,20 @@ start_setup(PyObject *module)
 #else
     state->start_function = module_import_from("_thread", "start_new_thread");
     state->str_start_function = PyUnicode_InternFromString("_start_new_thread");
+#endif
+#if PY_VERSION_HEX >= 0x030C0000
+    PyObject *monitoring = module_import_from("sys", "monitoring");
+    state->get_monitoring_tool = monitoring == NULL ? NULL : PyObject_GetAttrString(monitoring, "get_tool");
+    Py_XDECREF(monitoring);
+    if (state->get_monitoring_tool == NULL) {
+        return -1;
+    }
+#endif
+#if PY_VERSION_HEX >= 0x030E0000
+    state->set_os_name = module_import_from("_thread", "set_name");
+    if (state->set_os_name == NULL) {
+        PyErr_Clear();
+    }
 #endif
     if (state->start_function == NULL || state->str_start_function == NULL) {
         return -1;

@@ -4,13 +4,11 @@
 
 #include "../module.h"
 
-/* Methods of Thread: start(), and before 3.13 two steps of the life cycle. */
-extern PyMethodDef thread_start_methods[];
+/* Adds to the type, which is Thread, start() and the properties for which one may have to wait until a thread runs. Returns
+ * -1 with an exception set. */
+int start_add_methods(PyObject *module, PyTypeObject *type);
 
-/* Adds the properties ident and native_id to the type. Returns -1 with an exception set. */
-int start_add_properties(PyObject *module, PyTypeObject *type);
-
-/* Adds the type of what a new thread calls to the state. Returns -1 with an exception set. */
+/* Before that: adds to the state what it needs. Returns -1 with an exception set. */
 int start_setup(PyObject *module);
 
 #endif

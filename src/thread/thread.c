@@ -7,57 +7,34 @@
 
 #include "current.h"
 #include "start.h"
+#include "stdlib.h"
+#include "tstate_lock.h"
 
-/* The standard library's names. */
-
-PyObject *
-thread_stdlib_name(module_state *state, PyObject *name)
+int
+thread_call_lock(PyObject *lock, PyObject *method)
 {
-    PyObject *found;
-    if (state->stdlib == NULL) {
-        return module_is_cleared();
-    }
-    if (PyDict_GetItemRef(state->stdlib, name, &found) == 0) {
-        PyErr_Format(PyExc_NameError, "name '%U' is not defined", name);
-    }
-    return found;
-}
-
-static bool
-is_from_stdlib(module_state *state, PyObject *owner, PyObject *found)
-{
-    if (PyMethod_Check(found)) {
-        if (PyMethod_GET_SELF(found) != owner) {
-            return false;
-        }
-        found = PyMethod_GET_FUNCTION(found);
-    }
-    return PyFunction_Check(found) && PyFunction_GET_GLOBALS(found) == state->stdlib;
+    PyObject *done = PyObject_CallMethodNoArgs(lock, method);
+    Py_XDECREF(done);
+    return done == NULL ? -1 : 0;
 }
 
 int
-thread_is_inherited(module_state *state, PyObject *owner, PyObject *name)
+thread_is_coming_up(module_state *state, PyObject *thread)
 {
-    PyObject *found = PyObject_GetAttr(owner, name);
-    if (found == NULL) {
-        if (!PyErr_ExceptionMatches(PyExc_AttributeError)) {
-            return -1;
-        }
-        PyErr_Clear();
-        return 0;
-    }
-    bool inherited = is_from_stdlib(state, owner, found);
-    Py_DECREF(found);
-    return inherited;
+    PyObject *limbo = stdlib_name(state, state->str__limbo);
+    bool empty = limbo != NULL && PyDict_CheckExact(limbo) && PyDict_Size(limbo) == 0;
+    int found = limbo == NULL ? -1 : empty ? 0 : PySequence_Contains(limbo, thread);
+    Py_XDECREF(limbo);
+    return found;
 }
 
-PyObject *
-thread_call_stdlib(module_state *state, PyObject *name, PyObject *const *args, Py_ssize_t count, PyObject *keywords)
+int
+thread_leave_limbo(module_state *state, PyObject *thread)
 {
-    PyObject *function = PyObject_GetAttr((PyObject *)state->stdlib_thread_type, name);
-    PyObject *result = function == NULL ? NULL : PyObject_Vectorcall(function, args, count, keywords);
-    Py_XDECREF(function);
-    return result;
+    PyObject *limbo = stdlib_name(state, state->str__limbo);
+    int status = limbo == NULL ? -1 : PyObject_DelItem(limbo, thread);
+    Py_XDECREF(limbo);
+    return status;
 }
 
 /* The name. */
@@ -131,7 +108,7 @@ static PyObject *
 make_name(module_state *state, PyObject *target)
 {
     PyObject *target_name;
-    PyObject *counter = thread_stdlib_name(state, state->str__counter);
+    PyObject *counter = stdlib_known(state, _counter);
     PyObject *number = counter == NULL ? NULL : PyObject_CallNoArgs(counter);
     Py_XDECREF(counter);
     if (number == NULL || get_target_name(state, target, &target_name) < 0) {
@@ -156,14 +133,50 @@ name_of(module_state *state, PyObject *name, PyObject *target)
 
 /* The other parts. Each returns a new reference. */
 
+/* Whether the check, which looks attributes up, has been passed by a type of this version, or is now. A type that is
+ * changed meanwhile has another version: it is asked for before. */
+static int
+has_passed(module_state *state, PyTypeObject *type, unsigned int *passed, int (*check)(module_state *, PyTypeObject *))
+{
+    unsigned int version = type_version(type);
+    if (version != 0 && version == __atomic_load_n(passed, __ATOMIC_RELAXED)) {
+        return 1;
+    }
+    int result = check(state, type);
+    if (result > 0) {
+        __atomic_store_n(passed, version, __ATOMIC_RELAXED);
+    }
+    return result;
+}
+
+static int
+inherits_daemon(module_state *state, PyTypeObject *type)
+{
+    PyObject *property = PyObject_GetAttr((PyObject *)type, state->str_daemon);
+    Py_XDECREF(property);
+    return property == NULL ? -1 : property == state->stdlib_daemon;
+}
+
+/* The calling thread's flag. Where that is the standard library's property, what it returns. */
+static PyObject *
+inherit_daemonic(module_state *state)
+{
+    PyObject *current = current_thread(state);
+    if (current == NULL) {
+        return NULL;
+    }
+    int simple = has_passed(state, Py_TYPE(current), &state->checks.inherits_daemon, inherits_daemon);
+    PyObject *daemonic =
+        simple < 0 ? NULL : PyObject_GetAttr(current, simple ? state->str__daemonic : state->str_daemon);
+    Py_DECREF(current);
+    return daemonic;
+}
+
 static PyObject *
 make_daemonic(module_state *state, PyObject *daemon)
 {
     if (daemon == Py_None) {
-        PyObject *current = current_thread(state);
-        PyObject *inherited = current == NULL ? NULL : PyObject_GetAttr(current, state->str_daemon);
-        Py_XDECREF(current);
-        return inherited;
+        return inherit_daemonic(state);
     }
 #if PY_VERSION_HEX >= 0x030C0000
     int wanted = PyObject_IsTrue(daemon);
@@ -182,7 +195,7 @@ make_daemonic(module_state *state, PyObject *daemon)
 static PyObject *
 make_event(module_state *state)
 {
-    PyObject *type = thread_stdlib_name(state, state->str_Event);
+    PyObject *type = stdlib_known(state, Event);
     if (type == state->stdlib_event_type) {
         Py_SETREF(type, Py_NewRef(state->event_type));
     }
@@ -239,8 +252,8 @@ remember(PyObject *module, module_state *state, PyObject *known)
 static PyObject *
 make_invoke_excepthook(PyObject *module, module_state *state)
 {
-    PyObject *make = thread_stdlib_name(state, state->str__make_invoke_excepthook);
-    PyObject *hook = make == NULL ? NULL : thread_stdlib_name(state, state->str_excepthook);
+    PyObject *make = stdlib_known(state, _make_invoke_excepthook);
+    PyObject *hook = make == NULL ? NULL : stdlib_known(state, excepthook);
     PyObject *system_hook = NULL, *made = NULL;
     if (hook != NULL && PyDict_GetItemRef(state->system, state->str_excepthook, &system_hook) > 0) {
         PyObject *known = take_known(module, state);
@@ -262,44 +275,25 @@ make_invoke_excepthook(PyObject *module, module_state *state)
     return made;
 }
 
-/* Remembers the thread in `_dangling`, as the `add` of a WeakSet does, but with a callback that is not Python code to run
- * for each thread that goes. */
+/* `_dangling` is the WeakSet of all Threads. What is done with it here is what the set's own `add` and the function that it
+ * has called when a Thread goes do; but that one is Python code to run for each. Another object in its place is called. */
+
 static int
 add_to_dangling(module_state *state, PyObject *self)
 {
-    PyObject *dangling = thread_stdlib_name(state, state->str__dangling);
-    if (dangling == NULL || Py_TYPE(dangling) != state->weak_set_type) {
-        PyObject *added = dangling == NULL ? NULL : PyObject_CallMethodOneArg(dangling, state->str_add, self);
-        Py_XDECREF(dangling);
+    PyObject *dangling = stdlib_known(state, _dangling);
+    int status = -1;
+    if (dangling != NULL && dangling == state->dangling) {
+        PyObject *reference = PyWeakref_NewRef(self, state->forget_dangling);
+        status = reference == NULL ? -1 : PySet_Add(state->dangling_data, reference);
+        Py_XDECREF(reference);
+    }
+    else if (dangling != NULL) {
+        PyObject *added = PyObject_CallMethodOneArg(dangling, state->str_add, self);
+        status = added == NULL ? -1 : 0;
         Py_XDECREF(added);
-        return added == NULL ? -1 : 0;
     }
-    PyObject *data = PyObject_GetAttr(dangling, state->str_data);
-    PyObject *reference = data == NULL ? NULL : PyWeakref_NewRef(self, state->forget_dangling);
-    int status = reference == NULL ? -1 : PySet_Add(data, reference);
-    Py_DECREF(dangling);
-    Py_XDECREF(data);
-    Py_XDECREF(reference);
-    return status;
-}
-
-/* Up to 3.13 a WeakSet puts off what goes while somebody iterates over it: its own function sees to that. */
-static int
-remove_from_dangling(module_state *state, PyObject *dangling, PyObject *reference)
-{
-#if PY_VERSION_HEX < 0x030E0000
-    PyObject *iterating = PyObject_GetAttr(dangling, state->str__iterating);
-    int busy = iterating == NULL ? -1 : PyObject_IsTrue(iterating);
-    Py_XDECREF(iterating);
-    if (busy != 0) {
-        PyObject *done = busy < 0 ? NULL : PyObject_CallMethodOneArg(dangling, state->str__remove, reference);
-        Py_XDECREF(done);
-        return done == NULL ? -1 : 0;
-    }
-#endif
-    PyObject *data = PyObject_GetAttr(dangling, state->str_data);
-    int status = data == NULL ? -1 : PySet_Discard(data, reference);
-    Py_XDECREF(data);
+    Py_XDECREF(dangling);
     return status;
 }
 
@@ -307,14 +301,14 @@ static PyObject *
 forget_dangling(PyObject *module, PyObject *reference)
 {
     module_state *state = module_get_state(module);
-    PyObject *dangling;
-    if (state->stdlib == NULL || PyDict_GetItemRef(state->stdlib, state->str__dangling, &dangling) == 0 ||
-        Py_IsNone(dangling)) {
-        Py_RETURN_NONE;
+    /* Up to 3.13 a WeakSet puts off what goes while somebody iterates over it. */
+    if (state->dangling_iterating != NULL && PySet_GET_SIZE(state->dangling_iterating) != 0) {
+        return PyObject_CallMethodOneArg(state->dangling, state->str__remove, reference);
     }
-    int status = dangling == NULL ? -1 : remove_from_dangling(state, dangling, reference);
-    Py_XDECREF(dangling);
-    return status < 0 ? NULL : Py_NewRef(Py_None);
+    if (state->dangling_data != NULL && PySet_Discard(state->dangling_data, reference) < 0) {
+        return NULL;
+    }
+    Py_RETURN_NONE;
 }
 
 static PyMethodDef forget_dangling_definition = {"_forget_dangling", forget_dangling, METH_O, NULL};
@@ -337,7 +331,7 @@ enum { GROUP, TARGET, NAME, ARGS, KWARGS, DAEMON, CONTEXT, ARGUMENT_COUNT };
 static int
 set(PyObject *self, PyObject *name, PyObject *value)
 {
-    int status = value == NULL ? -1 : PyObject_SetAttr(self, name, value);
+    int status = value == NULL ? -1 : Py_TYPE(self)->tp_setattro(self, name, value);
     Py_XDECREF(value);
     return status;
 }
@@ -385,7 +379,7 @@ set_by_version(module_state *state, PyObject *self, PyObject *context)
     }
 #endif
 #ifdef THREAD_HANDLE
-    PyObject *type = thread_stdlib_name(state, state->str__ThreadHandle);
+    PyObject *type = stdlib_known(state, _ThreadHandle);
     PyObject *handle = type == NULL ? NULL : PyObject_CallNoArgs(type);
     Py_XDECREF(type);
     return set(self, state->THREAD_HANDLE, share_name(state, self, handle));
@@ -455,11 +449,17 @@ read_arguments(PyObject *const *args, Py_ssize_t count, PyObject *keywords, PyOb
     return unpack_arguments("Thread.__init__", argument_names, args, count, keywords, values);
 }
 
+static int
+has_own_init(module_state *state, PyTypeObject *type)
+{
+    return stdlib_is_inherited(state, (PyObject *)type, state->str___init__);
+}
+
 /* Whether the standard library's class has its own __init__ still. */
 static int
 may_initialize(module_state *state)
 {
-    return thread_is_inherited(state, (PyObject *)state->stdlib_thread_type, state->str___init__);
+    return has_passed(state, state->stdlib_thread_type, &state->checks.initializes, has_own_init);
 }
 
 static int
@@ -485,7 +485,7 @@ thread_init(PyObject *module, PyObject *const *args, Py_ssize_t count, PyObject 
     }
     int quick = may_initialize(state);
     if (quick <= 0) {
-        return quick < 0 ? NULL : thread_call_stdlib(state, state->str___init__, args, count, keywords);
+        return quick < 0 ? NULL : stdlib_call(state, state->str___init__, args, count, keywords);
     }
     PyObject *values[ARGUMENT_COUNT];
     if (read_arguments(args + 1, count - 1, keywords, values) < 0 || initialize(module, args[0], values) < 0) {
@@ -515,7 +515,8 @@ thread_vectorcall(PyObject *callable, PyObject *const *args, size_t flags, PyObj
     if (module == NULL) {
         return NULL;
     }
-    int quick = may_construct(module_get_state(module), type);
+    module_state *state = module_get_state(module);
+    int quick = has_passed(state, type, &state->checks.constructs, may_construct);
     if (quick <= 0) {
         return quick < 0 ? NULL : construct_slow(callable, args, flags, keywords);
     }
@@ -553,7 +554,7 @@ timer_init(PyObject *module, PyObject *const *args, Py_ssize_t count, PyObject *
     }
     int quick = may_initialize(state);
     if (quick == 0) {
-        PyObject *done = thread_call_stdlib(state, state->str___init__, args, 1, NULL);
+        PyObject *done = stdlib_call(state, state->str___init__, args, 1, NULL);
         quick = done == NULL ? -1 : 1;
         Py_XDECREF(done);
     }
@@ -595,10 +596,14 @@ PyDoc_STRVAR(dummy_thread_doc,
              "_DummyThread()\n--\n\n"
              "The Thread of a thread that was not started by Thread.start().");
 
-static PyMethodDef thread_init_definition = {"__init__", (PyCFunction)(void (*)(void))thread_init,
-                                             METH_FASTCALL | METH_KEYWORDS, thread_init_doc};
-static PyMethodDef timer_init_definition = {"__init__", (PyCFunction)(void (*)(void))timer_init,
-                                            METH_FASTCALL | METH_KEYWORDS, timer_init_doc};
+static PyMethodDef thread_methods[] = {
+    {"__init__", (PyCFunction)(void (*)(void))thread_init, METH_FASTCALL | METH_KEYWORDS, thread_init_doc},
+    {NULL},
+};
+static PyMethodDef timer_methods[] = {
+    {"__init__", (PyCFunction)(void (*)(void))timer_init, METH_FASTCALL | METH_KEYWORDS, timer_init_doc},
+    {NULL},
+};
 
 /* A type without fields of its own. */
 #define TYPE(type_name, doc)                                             \
@@ -613,34 +618,49 @@ static PyType_Spec main_thread_spec = TYPE("_MainThread", main_thread_doc);
 static PyType_Spec dummy_thread_spec = TYPE("_DummyThread", dummy_thread_doc);
 
 static int
+find_dangling(module_state *state)
+{
+    PyObject *type = module_import_from("_weakrefset", "WeakSet");
+    PyObject *dangling = type == NULL ? NULL : stdlib_name(state, state->str__dangling);
+    if (dangling != NULL && Py_IS_TYPE(dangling, (PyTypeObject *)type)) {
+        state->dangling = Py_NewRef(dangling);
+        state->dangling_data = PyObject_GetAttr(dangling, state->str_data);
+#if PY_VERSION_HEX < 0x030E0000
+        state->dangling_iterating = PyObject_GetAttr(dangling, state->str__iterating);
+#endif
+    }
+    Py_XDECREF(type);
+    Py_XDECREF(dangling);
+    return PyErr_Occurred() ? -1 : 0;
+}
+
+static int
 find_in_stdlib(module_state *state)
 {
     state->stdlib_thread_type = (PyTypeObject *)module_import_from("threading", "Thread");
     state->stdlib_main_thread_type = (PyTypeObject *)module_import_from("threading", "_MainThread");
     state->stdlib_dummy_thread_type = (PyTypeObject *)module_import_from("threading", "_DummyThread");
     state->stdlib_event_type = module_import_from("threading", "Event");
-    state->weak_set_type = (PyTypeObject *)module_import_from("_weakrefset", "WeakSet");
+    if (state->stdlib_thread_type != NULL) {
+        state->stdlib_daemon = PyObject_GetAttr((PyObject *)state->stdlib_thread_type, state->str_daemon);
+    }
 #if PY_VERSION_HEX >= 0x030C0000
     PyObject *function = module_import_from("_thread", "daemon_threads_allowed");
     state->daemon_allowed = function == NULL ? NULL : PyObject_CallNoArgs(function);
     Py_XDECREF(function);
 #endif
-    return PyErr_Occurred() ? -1 : 0;
+    return PyErr_Occurred() ? -1 : find_dangling(state);
 }
 
 static int
 add_methods(PyObject *module, module_state *state)
 {
-    for (PyMethodDef *method = thread_start_methods; method->ml_name != NULL; method++) {
-        if (module_add_method(module, state->thread_type, method) < 0) {
-            return -1;
-        }
-    }
-    if (module_add_method(module, state->thread_type, &thread_init_definition) < 0) {
+    if (start_add_methods(module, state->thread_type) < 0 || tstate_lock_add_methods(module, state->thread_type) < 0 ||
+        module_add_methods(module, state->thread_type, thread_methods) < 0) {
         return -1;
     }
     state->thread_init = PyObject_GetAttr((PyObject *)state->thread_type, state->str___init__);
-    return state->thread_init == NULL ? -1 : start_add_properties(module, state->thread_type);
+    return state->thread_init == NULL ? -1 : 0;
 }
 
 /* A subclass of both. It finds what is written in C before what the standard library's has from its own Thread. */
@@ -661,7 +681,7 @@ int
 thread_exec(PyObject *module)
 {
     module_state *state = module_get_state(module);
-    if (find_in_stdlib(state) < 0 || start_setup(module) < 0) {
+    if (stdlib_setup(state) < 0 || find_in_stdlib(state) < 0 || start_setup(module) < 0) {
         return -1;
     }
     state->forget_dangling = PyCFunction_NewEx(&forget_dangling_definition, module, NULL);
@@ -670,7 +690,7 @@ thread_exec(PyObject *module)
         return -1;
     }
     PyTypeObject *timer = add_subclass(module, &timer_spec, "Timer");
-    int status = timer == NULL ? -1 : module_add_method(module, timer, &timer_init_definition);
+    int status = timer == NULL ? -1 : module_add_methods(module, timer, timer_methods);
     Py_XDECREF(timer);
     state->main_thread_type = add_subclass(module, &main_thread_spec, "_MainThread");
     state->dummy_thread_type = add_subclass(module, &dummy_thread_spec, "_DummyThread");

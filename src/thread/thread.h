@@ -16,15 +16,13 @@
 #define THREAD_HANDLE str__handle
 #endif
 
-/* Returns 1 if the name is a function of the standard library's threading there, neither replaced nor overridden, 0 if
- * not, -1 with an exception set. The owner is a Thread or a class. */
-int thread_is_inherited(module_state *state, PyObject *owner, PyObject *name);
+/* Whether the thread is in `_limbo`: it has been started, and has not come as far as run(). -1 with an exception set. */
+int thread_is_coming_up(module_state *state, PyObject *thread);
 
-/* What the name is in the standard library's threading: a new reference, or NULL with NameError. */
-PyObject *thread_stdlib_name(module_state *state, PyObject *name);
+/* Takes it out of there. Returns -1 with an exception set. */
+int thread_leave_limbo(module_state *state, PyObject *thread);
 
-/* Calls the method of the standard library's Thread, whatever it is there now. */
-PyObject *thread_call_stdlib(module_state *state, PyObject *name, PyObject *const *args, Py_ssize_t count,
-                             PyObject *keywords);
+/* Calls a lock's method without arguments: acquire or release. Returns -1 with an exception set. */
+int thread_call_lock(PyObject *lock, PyObject *method);
 
 #endif
