@@ -42,7 +42,7 @@ for _name in (*__all__, "_DummyThread", "_MainThread"):
         globals()[_name] = getattr(_core, _name)
     elif _name not in ("excepthook", *globals()):
         globals()[_name] = _theirs[_name]
-_CRLock = _PyRLock = _RLock = _core.RLock
+_CRLock = _core.RLock
 
 
 class _Borrowed:
@@ -71,11 +71,19 @@ class _Module(type(_sys)):
     def __dir__(self):
         return sorted({*vars(self), *_theirs})
 
+    def __reduce__(self):
+        # So cloudpickle and dill, which know modules by their exact type, pickle functions that mention this one.
+        from importlib import import_module
+
+        return import_module, (__name__,)
+
 
 # On the type, and not in a __getattr__ of the module: on most versions that slows down every cthreading.Lock.
-for _name in {*_theirs}.difference(globals()):
+for _name in {"_active", *{*_theirs}.difference(globals())}:
     setattr(_Module, _name, _Borrowed(_name))
 _sys.modules[__name__].__class__ = _Module
+# Again, as py-spy looks for it where this module's names lie in memory. It is always the same dict.
+_active = _theirs["_active"]
 
 
 def install():
@@ -87,7 +95,8 @@ def install():
     other modules have taken with `from threading import ...`: install first. It counts for this interpreter, not for
     its subinterpreters.
 
-    Any thread may call it, and more than once.
+    Any thread may call it, and more than once. RuntimeError where gevent or eventlet has put greenlets in the place of
+    threads: what waits here makes the operating system's thread wait, and with it all of them.
     """
     from cthreading import _install
 
