@@ -130,6 +130,18 @@ object_is_shared(PyObject *self)
 #endif
 }
 
+/* A number that is another one once the type, or one that it derives from, has been changed; 0: none yet. No version has
+ * a public way to notice such a change without a call for each type. */
+static inline uint32_t
+type_version(PyTypeObject *type)
+{
+#if PY_VERSION_HEX < 0x030C0000
+    return type->tp_flags & Py_TPFLAGS_VALID_VERSION_TAG ? type->tp_version_tag : 0;
+#else
+    return __atomic_load_n(&type->tp_version_tag, __ATOMIC_RELAXED);
+#endif
+}
+
 /* No version has a public way to look up an attribute in the type and in a dict that is not the object's own. */
 #define object_get_attribute(self, name, dict) _PyObject_GenericGetAttrWithDict((PyObject *)(self), (name), (dict), 0)
 #define object_set_attribute(self, name, value, dict) \

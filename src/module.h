@@ -36,6 +36,24 @@ typedef struct {
     PyTypeObject *main_thread_type;
     PyTypeObject *dummy_thread_type;
     PyTypeObject *thread_handle_type;
+    PyTypeObject *deque_type;
+    PyObject *deque_append;
+    PyObject *deque_popleft;
+    PyObject *list_pop;
+    PyObject *heap_push;
+    PyObject *heap_pop;
+    PyObject *queue_empty;
+    PyObject *queue_full;
+    PyObject *queue_shut_down;
+    PyObject *queue_standard; /* the dict of the standard library's Queue as it was */
+    PyObject *queue_own[3];   /* those of our types, by kind: what is in there is not overridden */
+    PyObject *simple_queue_standard;
+    PyObject *str_init_hook;
+    PyObject *str_qsize;
+    PyObject *str_put_hook;
+    PyObject *str_get_hook;
+    PyObject *str_put;
+    PyObject *str_get;
     PyObject *namespace; /* the dict of the module that users see: hooks that they set are there */
     PyObject *system;    /* the dict of sys */
     PyObject *stdlib;    /* the dict of the standard library's threading */
@@ -117,6 +135,9 @@ PyObject *whole_number(PyObject *number);
 /* Issues a DeprecationWarning that names the caller's line. Returns -1 if that raised. */
 int warn_deprecated(const char *message);
 
+/* Makes SimpleQueue and adds it to the module. Returns -1 with an exception set. */
+int simple_queue_make(PyObject *module);
+
 /* The entries of module.c's table. Each returns -1 with an exception set on failure. */
 int method_exec(PyObject *module);
 int kind_exec(PyObject *module);
@@ -142,6 +163,7 @@ int timer_exec(PyObject *module);
 int shutdown_exec(PyObject *module);
 int stats_exec(PyObject *module);
 int install_exec(PyObject *module);
+int queue_exec(PyObject *module);
 int command_exec(PyObject *module);
 
 #endif
