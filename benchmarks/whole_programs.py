@@ -7,6 +7,7 @@ whole process.) Each function takes the module and a number of rounds and return
 
 import asyncio
 import atexit
+import concurrent.futures
 import importlib
 import subprocess
 import sys
@@ -63,6 +64,7 @@ def library_over(threading: Any) -> SimpleNamespace:
         Queue=queue.Queue,
         ThreadPoolExecutor=copies["concurrent.futures.thread"].ThreadPoolExecutor,
         ThreadingHTTPServer=copies["http.server"].ThreadingHTTPServer,
+        Future=copies["concurrent.futures._base"].Future,
         ThreadPool=copies["multiprocessing.pool"].ThreadPool,
         BaseHTTPRequestHandler=copies["http.server"].BaseHTTPRequestHandler,
     )
@@ -172,10 +174,11 @@ def pool_one_by_one(threading: Any, rounds: int) -> Cost:
 
 def to_thread_one_by_one(threading: Any, rounds: int) -> Cost:
     """asyncio.to_thread, awaited one at a time."""
+    library = library_over(threading)
 
     async def main() -> Cost:
         # set_default_executor() wants one of the class that asyncio knows.
-        vars(asyncio.get_running_loop())["_default_executor"] = library_over(threading).ThreadPoolExecutor(4)
+        vars(asyncio.get_running_loop())["_default_executor"] = library.ThreadPoolExecutor(4)
         for _ in range(10):
             await asyncio.to_thread(int)
         begin = read_meter()
@@ -183,7 +186,12 @@ def to_thread_one_by_one(threading: Any, rounds: int) -> Cost:
             await asyncio.to_thread(int)
         return cost_since(begin)
 
-    return asyncio.run(main())
+    known = concurrent.futures.Future
+    vars(concurrent.futures)["Future"] = library.Future
+    try:
+        return asyncio.run(main())
+    finally:
+        vars(concurrent.futures)["Future"] = known
 
 
 def dummy_pool_map(threading: Any, rounds: int) -> Cost:
