@@ -56,7 +56,7 @@ for _name in (*__all__, "__excepthook__", "activeCount", "currentThread", *_PRIV
     elif _name in __all__ and _name not in globals():
         globals()[_name] = _theirs[_name]
 reuse_threads = _core.reuse_threads
-_CRLock = _PyRLock = _RLock = _core.RLock
+_CRLock = _core.RLock
 
 
 class _Borrowed:
@@ -85,6 +85,12 @@ class _Module(type(_sys)):
     def __dir__(self):
         return sorted({*vars(self), *_theirs})
 
+    def __reduce__(self):
+        # So cloudpickle and dill, which know modules by their exact type, pickle functions that mention this one.
+        from importlib import import_module
+
+        return import_module, (__name__,)
+
 
 # On the type, and not in a __getattr__ of the module: on most versions that slows down every cthreading.Lock.
 for _name in {*_theirs}.difference(globals()):
@@ -101,7 +107,8 @@ def install():
     other modules have taken with `from threading import ...`: install first. It counts for this interpreter, not for
     its subinterpreters.
 
-    Any thread may call it, and more than once.
+    Any thread may call it, and more than once. RuntimeError where gevent or eventlet has put greenlets in the place of
+    threads: what waits here makes the operating system's thread wait, and with it all of them.
     """
     from cthreading import _install
 

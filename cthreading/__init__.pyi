@@ -5,6 +5,7 @@ from threading import (
     BrokenBarrierError as BrokenBarrierError,
     ExceptHookArgs as ExceptHookArgs,
     ThreadError as ThreadError,
+    _RLock as _RLock,
 )
 from types import ModuleType
 from typing import Any
@@ -104,8 +105,6 @@ if sys.version_info >= (3, 15):
 
     def synchronized_iterator(func: Callable[_P, Iterable[_T]]) -> Callable[_P, serialize_iterator[_T]]: ...
     def concurrent_tee(iterable: Iterable[_T], n: int = 2) -> tuple[Iterator[_T], ...]: ...
-
-_RLock = RLock
 
 _profile_hook: ProfileFunction | None
 _trace_hook: TraceFunction | None

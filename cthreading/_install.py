@@ -3,8 +3,13 @@
 Three things: sys.modules["threading"] becomes cthreading; the module object that was there, which others hold, passes
 on to cthreading whatever is asked of it (src/install.c); and modules of the standard library that had taken something
 from threading get ours instead. What was replaced is remembered, so that uninstall() can put it back.
+
+gevent and eventlet put greenlets in the place of threads by setting names in threading. Beside them there is no place
+for threads that wait in C: install() refuses after them, and when they come after it, it gives way to them.
 """
 
+import _thread
+import functools
 import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -25,10 +30,10 @@ os.register_at_fork(after_in_child=_lock._at_fork_reinit)  # type: ignore[attr-d
 _replaced: list[tuple[dict[str, Any], str, Any, Any]] = []
 # What sys.modules and the class of its module were before; None while not installed.
 _before: tuple[ModuleType | None, type] | None = None
+_module_class = type(cthreading)
 _set_class = object.__dict__["__class__"].__set__
 
 _HOOKS = ("excepthook", "_trace_hook", "_profile_hook")
-_UTIL = "multiprocessing.util"
 _FOLDER = os.path.dirname(os.path.dirname(os.path.abspath(cthreading.__file__)))
 
 
@@ -92,37 +97,97 @@ def _redirect_children(util: ModuleType) -> None:
     _replace(vars(util), "spawnv_passfds", spawnv_passfds)
 
 
+def _green() -> str | None:
+    """Whose greenlets are in the place of threads; None where threads are threads."""
+    for name in ("_start_joinable_thread", "_start_new_thread", "_allocate_lock"):
+        function = _names.get(name)
+        if function is not None and not isinstance(function, type(_thread.get_ident)):
+            return str(getattr(function, "__module__", None) or type(function).__module__).partition(".")[0]
+    return None
+
+
+class _GivenWay(ModuleType):
+    """The class of cthreading once it has given way: as `threading`, which others hold it for, it is the real one."""
+
+    def __getattribute__(self, name: str) -> Any:
+        if name == "__dict__" or (name in _names and not name.startswith("__")):
+            return getattr(_theirs, name)
+        return super().__getattribute__(name)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if isinstance(value, ModuleType) and value.__name__.startswith("cthreading."):
+            super().__setattr__(name, value)
+        else:
+            setattr(_theirs, name, value)
+
+    def __delattr__(self, name: str) -> None:
+        delattr(_theirs, name)
+
+
+def _give_way() -> None:
+    """Have the standard library's threading in its place again, also for those who hold cthreading as `threading`."""
+    with _lock:
+        if installed():
+            uninstall()
+            _set_class(cthreading, _GivenWay)
+
+
+def _give_way_before(module: ModuleType, name: str, patches_threads: Callable[..., object]) -> None:
+    """Have us give way when this function, which puts greenlets in the place of threads, is called."""
+    patch = getattr(module, name)
+
+    @functools.wraps(patch)
+    def patch_threads(*args: Any, **keywords: Any) -> Any:
+        if patches_threads(*args, **keywords):
+            _give_way()
+        return patch(*args, **keywords)
+
+    for namespace in [vars(module), vars(sys.modules.get(module.__name__.partition(".")[0], module))]:
+        if namespace.get(name) is patch:
+            _replace(namespace, name, patch_threads)
+
+
+def _gevent_patches_threads(threading: bool = True, *_args: object, **_keywords: object) -> bool:
+    return threading
+
+
+def _eventlet_patches_threads(**on: object) -> object:
+    return on.get("thread", on.get("all", True not in on.values()))
+
+
+# Modules that something is done with as soon as they are there.
+_AWAITED: dict[str, Callable[[ModuleType], None]] = {
+    "multiprocessing.util": _redirect_children,
+    "gevent.monkey": lambda module: _give_way_before(module, "patch_thread", _gevent_patches_threads),
+    "eventlet.patcher": lambda module: _give_way_before(module, "monkey_patch", _eventlet_patches_threads),
+}
+
+
 class _Watch:
-    """A finder for sys.meta_path that only waits for multiprocessing.util, to redirect children once it is loaded."""
+    """A finder for sys.meta_path that finds nothing itself, but sees to what is awaited once it is loaded."""
 
     @classmethod
     def find_spec(cls, name: str, path: Any = None, target: Any = None) -> ModuleSpec | None:
-        if name != _UTIL:
+        if name not in _AWAITED:
             return None
-        _stop_watching()
         for finder in sys.meta_path:
-            spec = finder.find_spec(name, path, target)
+            spec = finder.find_spec(name, path, target) if finder is not cls else None
             if spec is not None:
                 if spec.loader is not None:
                     load = spec.loader.exec_module
-                    spec.loader.exec_module = cls._then_redirect(load)  # type: ignore[method-assign, assignment]
+                    spec.loader.exec_module = cls._then_see_to(load)  # type: ignore[method-assign, assignment]
                 return spec
         return None
 
     @staticmethod
-    def _then_redirect(load: Callable[[ModuleType], object]) -> Callable[[ModuleType], None]:
+    def _then_see_to(load: Callable[[ModuleType], object]) -> Callable[[ModuleType], None]:
         def exec_module(module: ModuleType) -> None:
             load(module)
             with _lock:
                 if installed():
-                    _redirect_children(module)
+                    _AWAITED[module.__name__](module)
 
         return exec_module
-
-
-def _stop_watching() -> None:
-    if _Watch in sys.meta_path:
-        sys.meta_path.remove(_Watch)
 
 
 def install() -> None:
@@ -130,18 +195,23 @@ def install() -> None:
     with _lock:
         if installed():
             return
+        patcher = _green()
+        if patcher is not None:
+            raise RuntimeError(
+                f"cthreading cannot be installed: {patcher} has put greenlets in the place of threads, and a lock of "
+                f"cthreading makes the operating system's thread wait, with all greenlets in it"
+            )
+        _set_class(cthreading, _module_class)
         _before = sys.modules.get("threading"), type(_theirs)
         _take_over_hooks()
         sys.modules["threading"] = cthreading
         _set_class(_theirs, _core._PassOn)
         # Last: what another thread imports meanwhile has ours already.
         _replace_taken_names()
-        # Where the standard library's RLock comes from, as its class says: Trio, for one, looks.
-        cthreading.RLock.__module__ = _names["RLock"]().__class__.__module__
-        if _UTIL in sys.modules:
-            _redirect_children(sys.modules[_UTIL])
-        else:
-            sys.meta_path.insert(0, _Watch)
+        for name, see_to in _AWAITED.items():
+            if name in sys.modules:
+                see_to(sys.modules[name])
+        sys.meta_path.insert(0, _Watch)
 
 
 def uninstall() -> None:
@@ -149,11 +219,11 @@ def uninstall() -> None:
     with _lock:
         if _before is None:
             return
-        _stop_watching()
+        if _Watch in sys.meta_path:
+            sys.meta_path.remove(_Watch)
         before, class_before = _before
         _before = None
         _set_class(_theirs, class_before)
-        cthreading.RLock.__module__ = cthreading.Lock.__module__
         if sys.modules.get("threading") is cthreading:
             if before is None:
                 del sys.modules["threading"]

@@ -448,3 +448,200 @@ def test_other_processes_are_plain() -> None:
         print(subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout.strip())
         """
     ).check("threading")
+
+
+PICKLES = """
+import base64, pickle, sys, threading as early
+import cthreading
+if sys.argv[1] == "installed":
+    cthreading.install()
+    import threading
+    assert pickle.loads(pickle.dumps(early)) is cthreading
+else:
+    threading = cthreading
+given = (threading, threading.RLock, threading.Lock, threading.Event, threading.Condition, threading.Thread)
+for protocol in range(pickle.HIGHEST_PROTOCOL + 1):
+    for found, expected in zip(pickle.loads(pickle.dumps(given, protocol)), given, strict=True):
+        assert found is expected, (found, expected)
+print(base64.b64encode(pickle.dumps(given)).decode())
+"""
+
+
+@pytest.mark.parametrize("how", ["installed", "plain"])
+def test_the_module_and_its_types_can_be_pickled(how: str) -> None:
+    pickled = run_python(PICKLES, how)
+    assert pickled.returncode == 0, pickled
+    run_python(
+        """
+        import base64, pickle, sys
+        module, *types = pickle.loads(base64.b64decode(sys.argv[1]))
+        assert types == [module.RLock, module.Lock, module.Event, module.Condition, module.Thread]
+        print(module.__name__)
+        """,
+        pickled.out.strip(),
+    ).check("cthreading")
+
+
+MANAGED = """
+import multiprocessing, sys
+def main():
+    with multiprocessing.get_context(sys.argv[1]).Manager() as manager:
+        event, queue, values = manager.Event(), manager.Queue(), manager.dict()
+        with manager.RLock() as taken, manager.Lock(), manager.Semaphore(1), manager.BoundedSemaphore(1):
+            values["taken"] = taken
+        condition = manager.Condition()
+        with condition:
+            condition.notify_all()
+        event.set()
+        queue.put(event.wait(60))
+        print(values["taken"], queue.get(), manager.Barrier(1).wait(60))
+if __name__ == "__main__":
+    if len(sys.argv) == 3:
+        import cthreading
+        cthreading.install()
+    main()
+"""
+
+
+@pytest.mark.parametrize("method", ["fork", "spawn", "forkserver"])
+@pytest.mark.parametrize("how", [[], ["installed"]], ids=["plain", "installed"])
+def test_managers_of_multiprocessing(tmp_path: Path, method: str, how: list[str]) -> None:
+    script = tmp_path / "program.py"
+    script.write_text(MANAGED)
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", str(script), method, *how],
+        capture_output=True,
+        text=True,
+        timeout=100,
+        env=child_environment(),
+        check=False,
+    )
+    assert (done.returncode, done.stdout) == (0, "True True 0\n"), done.stderr
+
+
+# What gevent does, as far as it matters here.
+GREENERY = """
+class Lock:
+    pass
+def start(*args, **keywords):
+    raise NotImplementedError
+def patch_thread(threading=True):
+    if not threading:
+        return
+    import sys
+    module = __import__("threading")
+    for name in ("_start_joinable_thread", "_start_new_thread"):
+        if hasattr(module, name):
+            setattr(module, name, start)
+    module.Lock = Lock
+def monkey_patch(**on):
+    if on.get("os"):
+        return
+    patch_thread()
+"""
+
+
+@pytest.fixture
+def greenery(tmp_path: Path) -> str:
+    """A folder with modules that have the names of gevent's and eventlet's."""
+    for name, module in (("gevent", "monkey"), ("eventlet", "patcher")):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / f"{module}.py").write_text(GREENERY)
+    (tmp_path / "gevent/__init__.py").touch()
+    (tmp_path / "eventlet/__init__.py").write_text("from eventlet.patcher import monkey_patch")
+    return str(tmp_path)
+
+
+def test_install_refuses_where_greenlets_are_in_the_place_of_threads(greenery: str) -> None:
+    run_python(
+        """
+        import sys
+        sys.path.insert(0, sys.argv[1])
+        import gevent.monkey, threading
+        gevent.monkey.patch_thread()
+        import cthreading
+        before = dict(vars(threading))
+        try:
+            cthreading.install()
+        except RuntimeError as error:
+            print(error)
+        assert not cthreading.installed() and sys.modules["threading"] is threading
+        assert dict(vars(threading)) == before
+        """,
+        greenery,
+    ).check(
+        "cthreading cannot be installed: gevent has put greenlets in the place of threads, and a lock of cthreading "
+        "makes the operating system's thread wait, with all greenlets in it"
+    )
+
+
+@pytest.mark.parametrize("first", ["before", "after"])
+@pytest.mark.parametrize("package", ["gevent", "eventlet"])
+def test_what_is_installed_gives_way_to_greenlets(greenery: str, package: str, first: str) -> None:
+    run_python(
+        """
+        import sys
+        sys.path.insert(0, sys.argv[1])
+        import threading as early, unittest.mock
+        package, first = sys.argv[2:]
+        if first == "before":
+            __import__(package + (".monkey" if package == "gevent" else ""))
+        import cthreading
+        cthreading.install()
+        import threading
+        assert threading is cthreading
+        lock = threading.Lock()
+        if package == "gevent":
+            from gevent.monkey import patch_thread, Lock
+            patch_thread()
+        else:
+            from eventlet import monkey_patch
+            from eventlet.patcher import Lock
+            monkey_patch()
+        assert not cthreading.installed()
+        import threading as late
+        assert late is early
+        # Who took cthreading for threading gets the same as everybody else, and gives the same to everybody.
+        for place in (threading, early, cthreading):
+            assert place.Lock is Lock and place.Thread is vars(early)["Thread"]
+            assert unittest.mock.RLock is vars(early)["RLock"]
+            place.something = 1
+            assert early.something == threading.something == 1
+            del place.something
+            assert not hasattr(early, "something")
+        assert "Lock" in dir(threading) and vars(threading) is vars(early)
+        # What was made before stays what it was.
+        with lock:
+            assert not lock.acquire(False)
+        import cthreading.aio
+        assert cthreading.aio.Barrier and not hasattr(early, "aio")
+        try:
+            cthreading.install()
+        except RuntimeError as error:
+            assert package in str(error)
+        else:
+            raise AssertionError
+        """,
+        greenery,
+        package,
+        first,
+    ).check()
+
+
+@pytest.mark.parametrize("call", ["gevent.monkey.patch_thread(False)", "eventlet.monkey_patch(os=True)"])
+def test_what_is_installed_stays_where_threads_are_not_replaced(greenery: str, call: str) -> None:
+    code = f"""
+        import sys
+        sys.path.insert(0, sys.argv[1])
+        import cthreading
+        cthreading.install()
+        import gevent.monkey, eventlet
+        for module, name in (gevent.monkey, "patch_thread"), (eventlet.patcher, "monkey_patch"):
+            assert getattr(module, name).__name__ == name
+        {call}
+        assert cthreading.installed()
+        patched = gevent.monkey.patch_thread
+        cthreading.uninstall()
+        assert patched.__wrapped__ is gevent.monkey.patch_thread
+        """
+    run_python(code, greenery).check()

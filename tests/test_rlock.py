@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import _thread
 import threading
 from types import ModuleType
 from typing import Any
@@ -9,6 +10,8 @@ from typing import Any
 import pytest
 from behaviour import ACQUIRE_CALLS, Outcome, assert_same_outcome, elsewhere, make_class, only_ours, plain, will_wait
 from helpers import Crew, wait_until
+
+import cthreading
 
 
 @pytest.fixture
@@ -382,3 +385,33 @@ def test_one_waiter_after_the_other_owns_it(lock: Any, crew: Crew) -> None:
     wait_until(lambda: len(owners) == 5)
     crew.join()
     assert is_free(lock)
+
+
+def test_the_class_of_a_lock_is_the_interpreters(module: ModuleType) -> None:
+    assert module.RLock().__class__ is _thread.RLock
+    assert isinstance(module.RLock(), _thread.RLock)
+
+
+def test_a_lock_of_a_subclass_has_its_class_and_can_be_given_another() -> None:
+    class Traced(cthreading.RLock):
+        pass
+
+    class Other(cthreading.RLock):
+        pass
+
+    lock = Traced()
+    assert lock.__class__ is Traced
+    lock.__class__ = Other
+    assert type(lock) is lock.__class__ is Other
+    with pytest.raises(TypeError):
+        lock.__class__ = 5
+    with pytest.raises(TypeError):
+        del lock.__class__
+
+
+def test_the_implementation_in_python_is_the_standard_librarys() -> None:
+    assert cthreading._RLock is cthreading._PyRLock is threading._RLock
+    lock = cthreading._PyRLock()
+    with lock, lock:
+        assert lock._is_owned()
+    assert not lock._is_owned()
