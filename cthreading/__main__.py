@@ -6,8 +6,8 @@ USAGE = "usage: python -m cthreading [OPTION ...] (FILE | -m MODULE | -c CODE | 
 
 HELP = f"""{USAGE}
 
-Run a program with cthreading in the place of threading, in the processes that
-multiprocessing starts as well. Everything else is as python does it.
+Run a program with cthreading in the place of threading, and cthreading.queue in
+that of queue, in the processes that multiprocessing starts as well. Everything else is as python does it.
 
   FILE           a script, or a directory or zip file with a __main__.py in it
   -m MODULE      a module or package, found by its name
@@ -21,6 +21,7 @@ options:
   --stats        at exit, write to standard error how many threads the program
                  started, how many locks it made, how often it waited, and how
                  long; for its main process
+  --no-queue     leave queue alone
   --reuse-threads[=N]
                  use finished threads of the operating system again, and keep
                  N of them (64) for that: see cthreading.reuse_threads
@@ -52,17 +53,20 @@ def _count(text: str) -> int:
     return int(text)
 
 
-def _parse(arguments: list[str]) -> tuple[bool, int, str, str, list[str]]:
-    """Sort out whether --stats is there, how many threads are to be kept, and the program.
+def _parse(arguments: list[str]) -> tuple[bool, bool, int, str, str, list[str]]:
+    """Sort out whether queue is to be replaced, whether --stats is there, how many threads are to be kept, the program.
 
     That is how it is given ("-m", "-c" or ""), what it is, and its arguments.
     """
+    queue = True
     stats = False
     reuse = 0
     for position, argument in enumerate(arguments):
         rest = arguments[position + 1 :]
         if argument == "--stats":
             stats = True
+        elif argument == "--no-queue":
+            queue = False
         elif argument == "--reuse-threads":
             reuse = REUSED
         elif argument.startswith("--reuse-threads="):
@@ -72,7 +76,7 @@ def _parse(arguments: list[str]) -> tuple[bool, int, str, str, list[str]]:
             if not attached and not rest:
                 raise _UsageError(f"argument {argument}: expected one argument")
             what, *rest = attached + rest
-            return stats, reuse, argument[:2], what, rest
+            return queue, stats, reuse, argument[:2], what, rest
         elif argument in ("-h", "--help"):
             print(HELP, end="")
             raise SystemExit(0)
@@ -80,11 +84,11 @@ def _parse(arguments: list[str]) -> tuple[bool, int, str, str, list[str]]:
             print("cthreading", _version())
             raise SystemExit(0)
         elif argument == "--" and rest:
-            return stats, reuse, "", rest[0], rest[1:]
+            return queue, stats, reuse, "", rest[0], rest[1:]
         elif argument.startswith("-") and argument != "-":
             raise _UsageError(f"unrecognized arguments: {argument}")
         else:
-            return stats, reuse, "", argument, rest
+            return queue, stats, reuse, "", argument, rest
     raise _UsageError("a program is needed: FILE, -m MODULE, -c CODE or -")
 
 
@@ -173,14 +177,14 @@ def _is_python_m() -> bool:
 def main() -> None:
     """Run the program that sys.argv names. The process ends with it."""
     try:
-        stats, reuse, how, what, arguments = _parse(sys.argv[1:])
+        queue, stats, reuse, how, what, arguments = _parse(sys.argv[1:])
     except _UsageError as error:
         print(f"{USAGE}\npython -m cthreading: error: {error}", file=sys.stderr)
         raise SystemExit(2) from None
     import cthreading
     from cthreading import _core
 
-    cthreading.install()
+    cthreading.install(queue)
     if stats:
         _start_stats()
     if reuse:

@@ -47,7 +47,8 @@ typedef struct {
     PyObject *queue_shut_down;
     PyObject *queue_standard; /* the dict of the standard library's Queue as it was */
     PyObject *queue_own[3];   /* those of our types, by kind: what is in there is not overridden */
-    PyObject *simple_queue_standard;
+    PyTypeObject *simple_queue_type;
+    PyTypeObject *simple_queue_standard;
     PyObject *str_init_hook;
     PyObject *str_qsize;
     PyObject *str_put_hook;

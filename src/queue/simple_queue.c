@@ -9,6 +9,7 @@
  * else is being done with the same queue: in a finalizer, a signal handler, a callback of a weak reference. */
 #include "../module.h"
 #include "../park/guard.h"
+#include "../sync/guise.h"
 #include "../sync/object.h"
 #include "../sync/permits.h"
 #include "../sync/timeout.h"
@@ -246,8 +247,8 @@ static int64_t
 refuse_timeout(simple_queue *self, PyObject *timeout)
 {
     PyErr_Clear();
-    PyObject *standard = module_state_of(Py_TYPE(self))->simple_queue_standard;
-    PyObject *queue = standard == NULL ? module_is_cleared() : PyObject_CallNoArgs(standard);
+    PyTypeObject *standard = module_state_of(Py_TYPE(self))->simple_queue_standard;
+    PyObject *queue = standard == NULL ? module_is_cleared() : PyObject_CallNoArgs((PyObject *)standard);
     /* So that it does not wait. */
     PyObject *added = queue == NULL ? NULL : PyObject_CallMethod(queue, "put", "O", Py_None);
     PyObject *got = added == NULL ? NULL : PyObject_CallMethod(queue, "get", "OO", Py_True, timeout);
@@ -426,33 +427,11 @@ static PyMemberDef simple_queue_members[] = {
     {NULL},
 };
 
-/* What isinstance looks at beside the type: an instance of this very type is one of the standard library's. */
-static PyObject *
-simple_queue_get_class(PyObject *self, void *Py_UNUSED(closure))
-{
-    PyTypeObject *type = Py_TYPE(self);
-    PyObject *standard = NULL;
-    if (type->tp_dealloc == (destructor)simple_queue_dealloc) {
-        module_state *state = PyType_GetModuleState(type);
-        standard = state == NULL ? NULL : state->simple_queue_standard;
-    }
-    return Py_NewRef(standard != NULL ? standard : (PyObject *)type);
-}
-
-/* As for any object. */
-static int
-simple_queue_set_class(PyObject *self, PyObject *value, void *Py_UNUSED(closure))
-{
-    PyObject *names = PyObject_GetAttrString((PyObject *)&PyBaseObject_Type, "__dict__");
-    PyObject *descriptor = names == NULL ? NULL : PyMapping_GetItemString(names, "__class__");
-    int status = descriptor == NULL ? -1 : Py_TYPE(descriptor)->tp_descr_set(descriptor, self, value);
-    Py_XDECREF(names);
-    Py_XDECREF(descriptor);
-    return status;
-}
+static const guise simple_queue_guise = {offsetof(module_state, simple_queue_type),
+                                         offsetof(module_state, simple_queue_standard)};
 
 static PyGetSetDef simple_queue_getset[] = {
-    {"__class__", simple_queue_get_class, simple_queue_set_class, "The class of the object."},
+    GUISE_GETSET(simple_queue_guise),
     {NULL},
 };
 
@@ -483,13 +462,13 @@ int
 simple_queue_make(PyObject *module)
 {
     module_state *state = module_get_state(module);
-    state->simple_queue_standard = module_import_from("queue", "SimpleQueue");
+    state->simple_queue_standard = (PyTypeObject *)module_import_from("queue", "SimpleQueue");
     PyTypeObject *type =
         state->simple_queue_standard == NULL ? NULL : module_add_type(module, &simple_queue_spec, NULL);
     if (type == NULL) {
         return -1;
     }
     type->tp_vectorcall = simple_queue_vectorcall;
-    Py_DECREF(type);
+    state->simple_queue_type = type;
     return 0;
 }
