@@ -33,6 +33,7 @@ if CAN_SHUT_DOWN:
 
 every_kind = pytest.mark.parametrize("kind", KINDS)
 every_guarded_kind = pytest.mark.parametrize("kind", GUARDED)
+NAN = float("nan")
 from_313 = pytest.mark.skipif(not CAN_SHUT_DOWN, reason="queues can be shut down from 3.13 on")
 
 
@@ -115,10 +116,65 @@ def test_generic(queues: ModuleType, kind: str) -> None:
     assert cls[int]().empty()
 
 
+@every_guarded_kind
+def test_a_copy_shares_all_that_the_original_has(queues: ModuleType, kind: str) -> None:
+    one = getattr(queues, kind)(2)
+    one.label = "x"
+    one.put(1)
+    other = copy.copy(one)
+    assert type(other) is type(one)
+    for name in ("mutex", "not_empty", "not_full", "all_tasks_done", "queue", "maxsize", "label"):
+        assert getattr(other, name) is getattr(one, name)
+    other.put(2)
+    assert one.qsize() == 2
+    assert other.full()
+    assert [one.get(), other.get()] == ([2, 1] if kind == "LifoQueue" else [1, 2])
+    assert (one.unfinished_tasks, other.unfinished_tasks) == (1, 2)
+
+
+@every_guarded_kind
+def test_vars_are_those_of_the_standard_library(kind: str) -> None:
+    mine, theirs = getattr(ours, kind)(3), getattr(queue, kind)(3)
+    for one in (mine, theirs):
+        one.put(1)
+        one.extra = 5
+    assert vars(mine).keys() == vars(theirs).keys()
+    for name in ("maxsize", "queue", "unfinished_tasks", "extra"):
+        assert vars(mine)[name] == vars(theirs)[name]
+    mine.get()
+    assert list(vars(mine)["queue"]) == []
+
+
+def test_a_subclass_that_can_be_pickled(queues: ModuleType, module: ModuleType) -> None:
+    class Kept(queues.Queue):
+        def __getstate__(self) -> dict[str, Any]:
+            state = self.__dict__.copy()
+            for name in ("mutex", "not_empty", "not_full", "all_tasks_done"):
+                del state[name]
+            return state
+
+        def __setstate__(self, state: dict[str, Any]) -> None:
+            self.__dict__.update(state)
+            self.mutex = module.Lock()
+            self.not_empty = module.Condition(self.mutex)
+            self.not_full = module.Condition(self.mutex)
+            self.all_tasks_done = module.Condition(self.mutex)
+
+    one = Kept(2)
+    one.put("item")
+    other = copy.deepcopy(one)
+    assert (other.maxsize, other.qsize(), other.unfinished_tasks) == (2, 1, 1)
+    assert other.mutex is not one.mutex
+    other.put("more")
+    assert [other.get(), other.get(), one.get()] == ["item", "more", "item"]
+    with pytest.raises(queue.Empty):
+        other.get(timeout=0.001)
+
+
 @every_kind
-def test_cannot_be_copied_or_pickled(queues: ModuleType, kind: str) -> None:
+def test_cannot_be_copied_deeply_or_pickled(queues: ModuleType, kind: str) -> None:
     one = getattr(queues, kind)()
-    for attempt in (copy.copy, copy.deepcopy, pickle.dumps):
+    for attempt in (copy.deepcopy, pickle.dumps):
         with pytest.raises(TypeError, match="cannot pickle"):
             attempt(one)
 
@@ -153,6 +209,13 @@ def test_a_long_chain_of_queues_is_freed(queues: ModuleType) -> None:
         del chain, link
 
 
+def waits_for_ever(one: Any, name: str, args: tuple[object, ...], keywords: dict[str, object]) -> bool:
+    if name == "put":
+        # NaN: the standard library asks the clock again and again.
+        return hasattr(one, "full") and one.full() and (len(args) in (0, 1) or args[2:] == (NAN,))
+    return name == "get" and one.empty() and args in [(), ("yes", 1)] and keywords.get("timeout") != -1
+
+
 @every_kind
 def test_arguments(kind: str) -> None:
     """What does not depend on the clock: results and errors, word for word."""
@@ -165,7 +228,7 @@ def test_arguments(kind: str) -> None:
         ("put", (4, False, "x"), {}),
         ("put", (4, True, -1), {}),
         ("put", (4, True, "x"), {}),
-        ("put", (4, True, float("nan")), {}),
+        ("put", (4, True, NAN), {}),
         ("put", (4, [], None), {}),
         ("put_nowait", (5,), {}),
         ("put_nowait", (), {"item": 6}),
@@ -194,9 +257,7 @@ def test_arguments(kind: str) -> None:
     for maxsize in [()] if kind == "SimpleQueue" else [(), (0,), (-1,), (2,), (2.5,), (float("inf"),), (True,)]:
         mine, theirs = getattr(ours, kind)(*maxsize), getattr(queue, kind)(*maxsize)
         for name, args, keywords in calls:
-            if name == "get" and kind == "SimpleQueue" and args[1:] == ("x",) and sys.version_info < (3, 12):
-                continue
-            if not theirs.qsize() and not keywords and args == ():
+            if waits_for_ever(theirs, name, args, keywords):
                 continue
             here = outcome(getattr(mine, name), *args, **keywords)
             there = outcome(getattr(theirs, name), *args, **keywords)
@@ -643,12 +704,11 @@ def test_a_comparison_that_raises_loses_nothing() -> None:
 
 def test_items_that_cannot_be_compared(queues: ModuleType) -> None:
     one = queues.PriorityQueue()
-    one.put((1, {}))
+    one.put((1, {1: 1}))
     with pytest.raises(TypeError):
-        one.put((1, {}))
+        one.put((1, {2: 2}))
     assert (one.unfinished_tasks, one.mutex.locked()) == (1, False)
-    one.put((0, "x"))
-    assert one.get() == (0, "x")
+    assert one.qsize() == 2  # as heapq has it
 
 
 def test_a_comparison_can_let_others_run(queues: ModuleType, crew: Crew) -> None:

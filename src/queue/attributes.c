@@ -1,8 +1,8 @@
 /* The attributes of a queue, which programs read, and sometimes set.
  *
  * Each has a usual value, kept so that the methods can work with it: its bit in `usual` is set then. Any other value is
- * kept as it is, and from then on the standard library's own functions do the work: they find all attributes where they
- * expect them. See queue.h. */
+ * kept in the object's dict, and from then on the standard library's own functions do the work: they find all attributes
+ * where they expect them. See queue.h. */
 #include "queue.h"
 
 #include <math.h>
@@ -42,76 +42,68 @@ raise_no_attribute(queue_object *self, const char *name)
     PyErr_Format(PyExc_AttributeError, "'%.100s' object has no attribute '%s'", Py_TYPE(self)->tp_name, name);
 }
 
-/* The value of an attribute that is not usual. A new reference. */
-static PyObject *
-get_unusual(queue_object *self, int attribute)
+/* The object's dict, without what the getter below adds. A new reference. */
+static inline PyObject *
+own_dict(queue_object *self)
 {
-    PyObject *values;
-    Py_BEGIN_CRITICAL_SECTION(self);
-    values = Py_XNewRef(self->unusual);
-    Py_END_CRITICAL_SECTION();
-    PyObject *name = values == NULL ? NULL : PyUnicode_InternFromString(name_of(attribute));
-    PyObject *value = NULL;
-    int found = name == NULL ? 0 : PyDict_GetItemRef(values, name, &value);
-    Py_XDECREF(name);
-    Py_XDECREF(values);
-    if (found == 0 && !PyErr_Occurred()) {
-        raise_no_attribute(self, name_of(attribute));
-    }
-    return value;
+    return PyObject_GenericGetDict((PyObject *)self, NULL);
 }
 
-/* The dict of the values that are not usual, which is made when it is needed. A new reference. */
+/* The value of an attribute that is not usual. A new reference. */
 static PyObject *
-unusual_values(queue_object *self)
+get_unusual(queue_object *self, const char *attribute)
 {
-    PyObject *made = PyDict_New();
-    PyObject *values;
-    Py_BEGIN_CRITICAL_SECTION(self);
-    if (self->unusual == NULL) {
-        self->unusual = Py_XNewRef(made);
+    PyObject *dict = own_dict(self);
+    PyObject *name = dict == NULL ? NULL : PyUnicode_InternFromString(attribute);
+    PyObject *value = NULL;
+    if (name != NULL && PyDict_GetItemRef(dict, name, &value) == 0) {
+        raise_no_attribute(self, attribute);
     }
-    values = Py_XNewRef(self->unusual);
-    Py_END_CRITICAL_SECTION();
-    Py_XDECREF(made);
-    return values;
+    Py_XDECREF(name);
+    Py_XDECREF(dict);
+    return value;
 }
 
 /* Takes the value out of the dict, if it is in there. Returns whether it was, or -1 with an exception set. */
 static int
-forget(PyObject *values, int attribute)
+forget(PyObject *dict, const char *attribute)
 {
-    PyObject *name = PyUnicode_InternFromString(name_of(attribute));
-    int found = name == NULL ? -1 : PyDict_Contains(values, name);
-    if (found > 0 && PyDict_DelItem(values, name) < 0) {
+    PyObject *name = PyUnicode_InternFromString(attribute);
+    int found = name == NULL ? -1 : PyDict_Contains(dict, name);
+    if (found > 0 && PyDict_DelItem(dict, name) < 0) {
         found = -1;
     }
     Py_XDECREF(name);
     return found;
 }
 
-/* Keeps a value that is not usual; NULL deletes the attribute. */
+/* Keeps a value that is not usual; NULL deletes the attribute, which may have had a usual one. */
 static int
-set_unusual(queue_object *self, int attribute, PyObject *value)
+set_unusual(queue_object *self, const char *attribute, PyObject *value, bool was_usual)
 {
-    bool was_usual = is_usual(self, attribute);
-    PyObject *values = unusual_values(self);
-    if (values == NULL) {
+    PyObject *dict = own_dict(self);
+    if (dict == NULL) {
         return -1;
     }
     int status;
     if (value != NULL) {
-        status = PyDict_SetItemString(values, name_of(attribute), value);
+        status = PyDict_SetItemString(dict, attribute, value);
     }
     else {
-        status = forget(values, attribute);
+        status = forget(dict, attribute);
         if (status == 0 && !was_usual) {
-            raise_no_attribute(self, name_of(attribute));
+            raise_no_attribute(self, attribute);
             status = -1;
         }
     }
-    Py_DECREF(values);
-    if (status < 0) {
+    Py_DECREF(dict);
+    return status < 0 ? -1 : 0;
+}
+
+static int
+replace_usual(queue_object *self, int attribute, PyObject *value)
+{
+    if (set_unusual(self, name_of(attribute), value, is_usual(self, attribute)) < 0) {
         return -1;
     }
     atomic_fetch_and_explicit(&self->usual, (unsigned char)~attribute, memory_order_relaxed);
@@ -143,7 +135,7 @@ queue_set_maxsize(queue_object *self, PyObject *maxsize)
 {
     int64_t limit;
     if (maxsize == NULL || !limit_of(maxsize, &limit)) {
-        return set_unusual(self, USUAL_MAXSIZE, maxsize);
+        return replace_usual(self, USUAL_MAXSIZE, maxsize);
     }
     PyObject *old;
     Py_BEGIN_CRITICAL_SECTION(self);
@@ -163,7 +155,7 @@ get_maxsize(queue_object *self, void *Py_UNUSED(closure))
     Py_BEGIN_CRITICAL_SECTION(self);
     maxsize = is_usual(self, USUAL_MAXSIZE) ? Py_NewRef(self->maxsize) : NULL;
     Py_END_CRITICAL_SECTION();
-    return maxsize != NULL ? maxsize : get_unusual(self, USUAL_MAXSIZE);
+    return maxsize != NULL ? maxsize : get_unusual(self, name_of(USUAL_MAXSIZE));
 }
 
 static int
@@ -189,21 +181,18 @@ static PyObject *
 get_container(queue_object *self, void *Py_UNUSED(closure))
 {
     PyObject *container = queue_container(self);
-    if (container == NULL) {
-        raise_no_attribute(self, "queue");
-    }
-    return container;
+    return container != NULL ? container : get_unusual(self, "queue");
 }
 
 static int
 set_container(queue_object *self, PyObject *value, void *Py_UNUSED(closure))
 {
     if (value == NULL) {
-        PyObject *container = get_container(self, NULL);
-        if (container == NULL) {
+        PyObject *container = queue_container(self);
+        Py_XDECREF(container);
+        if (set_unusual(self, "queue", NULL, container != NULL) < 0) {
             return -1;
         }
-        Py_DECREF(container);
     }
     queue_set_container(self, value);
     return 0;
@@ -230,7 +219,7 @@ static PyObject *
 get_lock(queue_object *self, void *closure)
 {
     int attribute = (int)(intptr_t)closure;
-    return is_usual(self, attribute) ? Py_NewRef(own_lock(self, attribute)) : get_unusual(self, attribute);
+    return is_usual(self, attribute) ? Py_NewRef(own_lock(self, attribute)) : get_unusual(self, name_of(attribute));
 }
 
 static int
@@ -238,7 +227,7 @@ set_lock(queue_object *self, PyObject *value, void *closure)
 {
     int attribute = (int)(intptr_t)closure;
     if (value == NULL || value != own_lock(self, attribute)) {
-        return set_unusual(self, attribute, value);
+        return replace_usual(self, attribute, value);
     }
     set_usual(self, attribute);
     return 0;
@@ -250,7 +239,7 @@ static PyObject *
 get_unfinished(queue_object *self, void *Py_UNUSED(closure))
 {
     if (!is_usual(self, USUAL_UNFINISHED)) {
-        return get_unusual(self, USUAL_UNFINISHED);
+        return get_unusual(self, name_of(USUAL_UNFINISHED));
     }
     return PyLong_FromLongLong(word_load(&self->unfinished));
 }
@@ -264,7 +253,7 @@ set_unfinished(queue_object *self, PyObject *value, void *Py_UNUSED(closure))
         number = PyLong_AsLongLongAndOverflow(value, &overflow);
     }
     if (overflow != 0 || number > LIMIT_MAX || number < -LIMIT_MAX) {
-        return set_unusual(self, USUAL_UNFINISHED, value);
+        return replace_usual(self, USUAL_UNFINISHED, value);
     }
     word_store(&self->unfinished, number);
     set_usual(self, USUAL_UNFINISHED);
@@ -277,7 +266,7 @@ static PyObject *
 get_shut_down(queue_object *self, void *Py_UNUSED(closure))
 {
     if (!is_usual(self, USUAL_SHUT_DOWN)) {
-        return get_unusual(self, USUAL_SHUT_DOWN);
+        return get_unusual(self, name_of(USUAL_SHUT_DOWN));
     }
     return PyBool_FromLong(atomic_load_explicit(&self->shut_down, memory_order_relaxed));
 }
@@ -286,7 +275,7 @@ static int
 set_shut_down(queue_object *self, PyObject *value, void *Py_UNUSED(closure))
 {
     if (value == NULL || !PyBool_Check(value)) {
-        return set_unusual(self, USUAL_SHUT_DOWN, value);
+        return replace_usual(self, USUAL_SHUT_DOWN, value);
     }
     atomic_store_explicit(&self->shut_down, value == Py_True, memory_order_relaxed);
     set_usual(self, USUAL_SHUT_DOWN);
@@ -295,9 +284,52 @@ set_shut_down(queue_object *self, PyObject *value, void *Py_UNUSED(closure))
 
 #endif
 
+/* The dict: programs read it to copy a queue, or to keep some of it. */
+
+/* Puts the usual values into the dict, as they are now. -1 with an exception set. */
+static int
+show_usual(queue_object *self, PyObject *dict)
+{
+    int status = 0;
+    for (int attribute = 1; status == 0 && attribute < USUAL_ALL; attribute *= 2) {
+        if (!is_usual(self, attribute) || (attribute == USUAL_SHUT_DOWN && !QUEUE_SHUTS_DOWN)) {
+            continue;
+        }
+        PyObject *value = PyObject_GetAttrString((PyObject *)self, name_of(attribute));
+        status = value == NULL ? -1 : PyDict_SetItemString(dict, name_of(attribute), value);
+        Py_XDECREF(value);
+    }
+    PyObject *container = queue_container(self);
+    if (status == 0 && container != NULL) {
+        status = PyDict_SetItemString(dict, "queue", container);
+    }
+    Py_XDECREF(container);
+    return status;
+}
+
+static PyObject *
+get_dict(queue_object *self, void *Py_UNUSED(closure))
+{
+    PyObject *dict = own_dict(self);
+    if (dict != NULL && show_usual(self, dict) < 0) {
+        Py_CLEAR(dict);
+    }
+    return dict;
+}
+
+PyObject *
+queue_get_state(queue_object *self, PyObject *Py_UNUSED(ignored))
+{
+    PyObject *dict = PyObject_GetAttrString((PyObject *)self, "__dict__");
+    PyObject *state = dict == NULL ? NULL : PyDict_Copy(dict);
+    Py_XDECREF(dict);
+    return state;
+}
+
 #define LOCK(name, attribute, doc) {name, (getter)get_lock, (setter)set_lock, doc, (void *)(intptr_t)(attribute)}
 
 PyGetSetDef queue_getset[] = {
+    {"__dict__", (getter)get_dict, PyObject_GenericSetDict, "The attributes, as they are at this moment."},
     {"maxsize", (getter)get_maxsize, (setter)set_maxsize, "How many items there may be; 0 or less: any number."},
     {"queue", (getter)get_container, (setter)set_container, "The items."},
     LOCK("mutex", USUAL_MUTEX, "The lock that guards the queue."),
@@ -353,7 +385,6 @@ queue_traverse(PyObject *object, visitproc visit, void *arg)
     queue_object *self = (queue_object *)object;
     Py_VISIT(self->container);
     Py_VISIT(self->maxsize);
-    Py_VISIT(self->unusual);
     Py_VISIT(self->mutex);
     Py_VISIT(self->not_empty);
     Py_VISIT(self->not_full);
@@ -369,7 +400,6 @@ queue_clear(PyObject *object)
     object_clear(object);
     Py_CLEAR(self->container);
     Py_CLEAR(self->maxsize);
-    Py_CLEAR(self->unusual);
     Py_CLEAR(self->mutex);
     Py_CLEAR(self->not_empty);
     Py_CLEAR(self->not_full);

@@ -709,9 +709,14 @@ queue_vectorcall(PyObject *callable, PyObject *const *args, size_t flags, PyObje
     return self;
 }
 
+PyDoc_STRVAR(getstate_doc,
+             "__getstate__($self, /)\n--\n\n"
+             "Return the attributes, for copy and pickle.");
+
 /* The types. All methods are bound methods in the standard library. */
 
 static PyMethodDef queue_bound_methods[] = {
+    {"__getstate__", OBJECT_METHOD(queue_get_state), METH_NOARGS, getstate_doc},
     {"put", OBJECT_METHOD(queue_put), METH_FASTCALL | METH_KEYWORDS, put_doc},
     {"get", OBJECT_METHOD(queue_get), METH_FASTCALL | METH_KEYWORDS, get_doc},
     {"put_nowait", OBJECT_METHOD(queue_put_nowait), METH_FASTCALL | METH_KEYWORDS, put_nowait_doc},

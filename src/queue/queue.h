@@ -49,7 +49,6 @@ typedef struct {
     /* Guarded by the object's critical section, also where the mutex is held: anybody can replace them. */
     PyObject *container;
     PyObject *maxsize;
-    PyObject *unusual; /* the values of the attributes that are not usual, a dict, or NULL */
     /* Made by __init__, and the same until the end. */
     lock_object *mutex;
     PyObject *not_empty;
@@ -69,6 +68,9 @@ typedef struct {
 /* Attributes */
 
 extern PyGetSetDef queue_getset[];
+
+/* __getstate__: as for an object whose attributes are all in its dict. */
+PyObject *queue_get_state(queue_object *self, PyObject *ignored);
 
 /* Sets maxsize. -1 with an exception set. */
 int queue_set_maxsize(queue_object *self, PyObject *maxsize);
