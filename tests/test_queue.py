@@ -844,6 +844,22 @@ def test_put_from_a_finalizer_and_a_weakref_callback_in_the_midst_of_it(queues: 
     assert items.count("finalizer") == 2000
 
 
+def test_a_simple_queue_can_be_derived_from(queues: ModuleType) -> None:
+    class Named(queues.SimpleQueue):
+        def __init__(self, name: str, *, size: int = 0) -> None:
+            super().__init__()
+            self.name = name
+
+        def put(self, item: object, block: bool = True, timeout: float | None = None) -> None:
+            super().put((self.name, item))
+
+    one = Named("x", size=3)
+    one.put(1)
+    one.put_nowait(2)
+    assert [one.get(), one.get()] == [("x", 1), 2]
+    one.put(one)
+
+
 def test_many_items_in_a_simple_queue_keep_their_order(queues: ModuleType) -> None:
     one = queues.SimpleQueue()
     expected = 0

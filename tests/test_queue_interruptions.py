@@ -92,6 +92,35 @@ def test_the_next_in_line_gets_what_an_interrupted_one_was_woken_for(kind: str, 
     assert one.qsize() == 0
 
 
+@pytest.mark.parametrize("kind", ["Queue", "SimpleQueue"])
+def test_a_handler_that_waits_for_what_its_thread_waits_for(kind: str, crew: Crew) -> None:
+    one = getattr(ours, kind)()
+    got: list[object] = []
+
+    def block() -> None:
+        got.append(one.get(timeout=PATIENCE))
+
+    def feed() -> None:
+        wait_until_blocked(MAIN)
+        interrupt()
+        wait_until(lambda: handling)
+        wait_until_blocked(MAIN)
+        one.put("for the handler")
+        wait_until(lambda: got)
+        one.put("for the thread")
+
+    handling: list[object] = []
+
+    def handle() -> None:
+        handling.append(1)
+        block()
+
+    with handler(handle):
+        crew.start(feed)
+        block()
+    assert got == ["for the handler", "for the thread"]
+
+
 @pytest.mark.parametrize("kind", ["Queue", "LifoQueue", "PriorityQueue", "SimpleQueue"])
 def test_a_handler_uses_the_queue_that_its_thread_uses(kind: str) -> None:
     """In the midst of puts and gets, at any bytecode."""

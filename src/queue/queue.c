@@ -21,20 +21,29 @@ take_mutex(queue_object *self)
     return lock_take(self->mutex, PARK_FOREVER) < 0 ? -1 : 0;
 }
 
+static Py_NO_INLINE waiter *
+take_waiter_slow(waitqueue *queue)
+{
+    waitqueue_lock(queue);
+    waiter *first = waitqueue_first(queue);
+    waiter *chosen = first;
+    /* One that runs a signal handler may not come back soon: the handler may even wait for the same thing. */
+    while (chosen != NULL && chosen->away) {
+        chosen = chosen->next == first ? NULL : chosen->next;
+    }
+    chosen = chosen != NULL ? chosen : first;
+    if (chosen != NULL) {
+        waitqueue_remove(queue, chosen);
+    }
+    waitqueue_unlock(queue);
+    return chosen;
+}
+
 /* The first who waits there, taken out, or NULL. Whoever waits has joined before giving the mutex, which is held here. */
 static inline waiter *
 take_waiter(waitqueue *queue)
 {
-    if (__builtin_expect(waitqueue_is_empty(queue), 1)) {
-        return NULL;
-    }
-    waitqueue_lock(queue);
-    waiter *first = waitqueue_first(queue);
-    if (first != NULL) {
-        waitqueue_remove(queue, first);
-    }
-    waitqueue_unlock(queue);
-    return first;
+    return __builtin_expect(waitqueue_is_empty(queue), 1) ? NULL : take_waiter_slow(queue);
 }
 
 /* Gives the mutex, and wakes the waiter. -1 with an exception set if it was not locked any more. */

@@ -52,7 +52,9 @@ make(PyTypeObject *type)
 static PyObject *
 simple_queue_new(PyTypeObject *type, PyObject *args, PyObject *keywords)
 {
-    if (PyTuple_GET_SIZE(args) != 0 || (keywords != NULL && PyDict_GET_SIZE(keywords) != 0)) {
+    /* They may be for the __init__ of a subclass. */
+    bool refused = type->tp_init == PyBaseObject_Type.tp_init;
+    if (refused && (PyTuple_GET_SIZE(args) != 0 || (keywords != NULL && PyDict_GET_SIZE(keywords) != 0))) {
         PyErr_Format(PyExc_TypeError, "%s() takes no arguments", type->tp_name);
         return NULL;
     }
@@ -63,7 +65,8 @@ static PyObject *
 simple_queue_vectorcall(PyObject *callable, PyObject *const *args, size_t flags, PyObject *keywords)
 {
     PyTypeObject *type = (PyTypeObject *)callable;
-    if (type->tp_new != simple_queue_new || PyVectorcall_NARGS(flags) != 0 || keywords != NULL) {
+    bool usual = type->tp_new == simple_queue_new && type->tp_init == PyBaseObject_Type.tp_init;
+    if (!usual || PyVectorcall_NARGS(flags) != 0 || keywords != NULL) {
         return construct_slow(callable, args, flags, keywords);
     }
     return (PyObject *)make(type);
