@@ -99,7 +99,7 @@ def all_rows() -> list[Row]:
         program("ThreadPoolExecutor, many tasks", programs.pool_many, least=300),
         program("ThreadPoolExecutor, one at a time", programs.pool_one_by_one),
         program("asyncio.to_thread, one at a time", programs.to_thread_one_by_one),
-        program("multiprocessing.dummy, Pool.map", programs.dummy_pool_map, least=300),
+        program("multiprocessing.dummy, Pool.map of 8", programs.dummy_pool_map),
         program("cpython issue 104391", programs.event_under_lock, least=40),
         program("HTTP server, a thread a connection", programs.http_server),
         between("shared", "own locks, 1 thread", programs.loops_on_locks(1, False, 1, 1)),

@@ -6,6 +6,7 @@ What holds for every wait is tested with the others: see waits.py. Here is what 
 from __future__ import annotations
 
 import os
+import sysconfig
 from types import ModuleType
 
 import pytest
@@ -157,10 +158,12 @@ def test_a_handler_uses_the_queue_that_its_thread_uses(kind: str) -> None:
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
 @pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
 @pytest.mark.parametrize("kind", ["Queue", "SimpleQueue"])
-def test_items_that_are_there_at_a_fork_can_be_got_in_the_child(queues: ModuleType, kind: str, crew: Crew) -> None:
+def test_items_that_are_there_at_a_fork_can_be_got_in_the_child(kind: str, crew: Crew) -> None:
     """Threads of the parent wait for items, and have been woken for some that they have not taken yet."""
+    if kind == "Queue" and sysconfig.get_config_var("Py_GIL_DISABLED"):
+        pytest.skip("another thread may hold the mutex at the fork, and so nobody can have it in the child")
     for _ in range(20):
-        one = getattr(queues, kind)()
+        one = getattr(ours, kind)()
         waiting = 3
 
         def block(one: object = one) -> None:

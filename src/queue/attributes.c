@@ -331,7 +331,7 @@ queue_get_state(queue_object *self, PyObject *Py_UNUSED(ignored))
 PyGetSetDef queue_getset[] = {
     {"__dict__", (getter)get_dict, PyObject_GenericSetDict, "The attributes, as they are at this moment."},
     {"maxsize", (getter)get_maxsize, (setter)set_maxsize, "How many items there may be; 0 or less: any number."},
-    {"queue", (getter)get_container, (setter)set_container, "The items."},
+    {"queue", (getter)get_container, (setter)set_container, "What the items are kept in."},
     LOCK("mutex", USUAL_MUTEX, "The lock that guards the queue."),
     LOCK("not_empty", USUAL_NOT_EMPTY, "The condition over the mutex that put() notifies."),
     LOCK("not_full", USUAL_NOT_FULL, "The condition over the mutex that get() notifies."),
