@@ -1,8 +1,9 @@
 """Small whole programs over threading, or over another module in its place.
 
 The modules of the standard library that a program uses are imported anew, with that module under the name `threading`,
-and cthreading.queue under the name `queue` if it is cthreading: so programs over the one and over the other run in one process, in turns. (cthreading.install() would replace it for the
-whole process.) Each function takes the module and a number of rounds and returns what these cost.
+and cthreading.queue under the name `queue` if it is cthreading: so programs over the one and over the other run in one
+process, in turns. (cthreading.install() would replace it for the whole process.) Each function takes the module and a
+number of rounds and returns what these cost.
 """
 
 import asyncio

@@ -1,6 +1,7 @@
 """Python's queue module in C: import cthreading.queue as queue.
 
-The four classes are ours, and derive from the standard library's. Empty, Full and ShutDown are the standard library's own.
+The four classes are ours: what the standard library's do, they do, and isinstance takes them for those. Empty, Full and
+ShutDown are the standard library's own objects.
 """
 
 import queue as _queue

@@ -56,7 +56,11 @@ def names_of(module: ModuleType) -> Iterator[tuple[str, Any]]:
                     yield f"{name}.{attribute}", part
 
 
-PUBLIC = {f"{module.__name__}.{name}": value for module in (cthreading, aio, bench, cthreading.queue) for name, value in names_of(module)}
+PUBLIC = {
+    f"{module.__name__}.{name}": value
+    for module in (cthreading, aio, bench, cthreading.queue)
+    for name, value in names_of(module)
+}
 
 CALLED = {
     name: value

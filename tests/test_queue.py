@@ -14,8 +14,9 @@ import threading
 import types
 import weakref
 from collections.abc import Callable
+from itertools import chain
 from types import ModuleType
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 from helpers import PATIENCE, Crew, run_python, wait_until
@@ -88,7 +89,9 @@ def test_the_names_are_those_of_the_standard_library(queues: ModuleType) -> None
 def test_signatures_are_those_of_the_standard_library(kind: str) -> None:
     mine, theirs = getattr(ours, kind), getattr(queue, kind)
     for name in dir(theirs):
-        if callable(getattr(theirs, name)) and (not name.startswith("_") or name in ("_init", "_qsize", "_put", "_get")):
+        if callable(getattr(theirs, name)) and (
+            not name.startswith("_") or name in ("_init", "_qsize", "_put", "_get")
+        ):
             expected = inspect.signature(getattr(theirs(), name))
             assert str(inspect.signature(getattr(mine(), name))) == str(expected), name
             assert getattr(mine, name).__doc__
@@ -611,7 +614,7 @@ def test_attributes_of_a_class_count(queues: ModuleType) -> None:
         one.put_nowait(2)
 
     class Watched(queues.Queue):
-        seen: set[str] = set()
+        seen: ClassVar[set[str]] = set()
 
         def __getattribute__(self, name: str) -> Any:
             Watched.seen.add(name)
@@ -909,7 +912,7 @@ def test_producers_and_consumers_lose_and_double_nothing(queues: ModuleType, kin
         crew.start(consume, got[worker])
         crew.start(produce, worker * each)
     crew.join()
-    assert sorted(sum(got, [])) == list(range(each * workers))
+    assert sorted(chain.from_iterable(got)) == list(range(each * workers))
     assert one.empty()
     if kind != "SimpleQueue":
         assert one.unfinished_tasks == 0

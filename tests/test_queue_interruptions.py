@@ -52,12 +52,15 @@ def test_an_item_that_comes_with_the_interruption_is_not_lost(kind: str, crew: C
     def block() -> None:
         one.get(timeout=600)
 
+    def block_twice() -> None:
+        block()
+        block()
+
     with handler(put_and_raise):
         for count in range(1, 4):
             crew.start(interrupt_when_blocked)
             with pytest.raises(Interrupted):
-                block()
-                block()
+                block_twice()
             crew.join()
             # The handler may run just before the wait, which then finds the item.
             assert one.qsize() == 1
@@ -296,5 +299,3 @@ def test_getters_that_wait_at_the_end_of_the_interpreter() -> None:
         sys.late = Late()
         """
     ).check()
-
-

@@ -1,7 +1,7 @@
 """Random calls on one of our queues and on the standard library's, side by side: each comes to the same end.
 
-After each call every attribute that can be seen is compared. Threads take part as well: they wait in a call until another
-one lets them go on, and only then are the two compared again.
+After each call every attribute that can be seen is compared. Threads take part as well: they wait in a call until
+another one lets them go on, and only then are the two compared again.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import queue
 import random
 import sys
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytest
@@ -190,6 +191,11 @@ def test_one_thread(kind: str, seed: int) -> None:
                 pair.step()
 
 
+def have_ended(waits: list[tuple[str, list[Any]]], count: int) -> bool:
+    """Whether so many of those that wait for items or for room have gone on."""
+    return sum(bool(ends) for name, ends in waits if name != "join") == count
+
+
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("seed", range(2))
 def test_threads_that_wait(kind: str, seed: int) -> None:
@@ -231,8 +237,7 @@ def test_threads_that_wait(kind: str, seed: int) -> None:
                         side.get()
                     else:
                         side.put(number)
-                settled = (number + 1) * 2
-                wait_until(lambda settled=settled: sum(bool(ends) for name, ends in waits if name != "join") == settled)
+                wait_until(partial(have_ended, waits, 2 * number + 2))
             assert done == (puts if full else waiting)
             if full:
                 for side in sides:

@@ -27,8 +27,8 @@ set_usual(queue_object *self, int attribute)
 static const char *
 name_of(int attribute)
 {
-    static const char *const names[] = {"maxsize",        "mutex",            "not_empty",  "not_full",
-                                        "all_tasks_done", "unfinished_tasks", "is_shutdown"};
+    static const char *const names[] = {"maxsize",          "mutex",      "not_empty", "not_full", "all_tasks_done",
+                                        "unfinished_tasks", "is_shutdown"};
     int position = 0;
     while (attribute >> position != 1) {
         position++;

@@ -176,12 +176,13 @@ put(queue_object *self, queue_manner manner, PyObject *item, int64_t wait)
     return give_mutex(self, next) < 0 || status < 0 ? NULL : Py_NewRef(Py_None);
 }
 
-PyDoc_STRVAR(put_doc,
-             "put($self, /, item, block=True, timeout=None)\n--\n\n"
-             "Add an item, waiting for room if need be; as queue.Queue.put.\n\n"
-             "With block false, do not wait. timeout is the longest wait in seconds; None means no limit. Raise Full if\n"
-             "there is no room in time, ValueError for a negative timeout, and ShutDown (from 3.13 on) if the queue has\n"
-             "been shut down. A signal handler runs while waiting; if it raises, nothing is added.");
+PyDoc_STRVAR(
+    put_doc,
+    "put($self, /, item, block=True, timeout=None)\n--\n\n"
+    "Add an item, waiting for room if need be; as queue.Queue.put.\n\n"
+    "With block false, do not wait. timeout is the longest wait in seconds; None means no limit. Raise Full if\n"
+    "there is no room in time, ValueError for a negative timeout, and ShutDown (from 3.13 on) if the queue has\n"
+    "been shut down. A signal handler runs while waiting; if it raises, nothing is added.");
 
 static PyObject *
 queue_put(queue_object *self, PyObject *const *args, Py_ssize_t count, PyObject *keywords)
@@ -246,20 +247,20 @@ get(queue_object *self, queue_manner manner, int64_t wait)
     return item;
 }
 
-PyDoc_STRVAR(get_doc,
-             "get($self, /, block=True, timeout=None)\n--\n\n"
-             "Take an item out and return it, waiting for one if need be; as queue.Queue.get.\n\n"
-             "With block false, do not wait. timeout is the longest wait in seconds; None means no limit. Raise Empty if\n"
-             "there is no item in time, ValueError for a negative timeout, and ShutDown (from 3.13 on) if there is none\n"
-             "and the queue has been shut down. A signal handler runs while waiting; if it raises, no item is taken.");
+PyDoc_STRVAR(
+    get_doc,
+    "get($self, /, block=True, timeout=None)\n--\n\n"
+    "Take an item out and return it, waiting for one if need be; as queue.Queue.get.\n\n"
+    "With block false, do not wait. timeout is the longest wait in seconds; None means no limit. Raise Empty if\n"
+    "there is no item in time, ValueError for a negative timeout, and ShutDown (from 3.13 on) if there is none\n"
+    "and the queue has been shut down. A signal handler runs while waiting; if it raises, no item is taken.");
 
 static PyObject *
 queue_get(queue_object *self, PyObject *const *args, Py_ssize_t count, PyObject *keywords)
 {
     static const char *const names[] = {"block", "timeout", NULL};
     PyObject *values[2] = {NULL, NULL};
-    if ((count != 0 || keywords != NULL) &&
-        unpack_arguments("Queue.get", names, args, count, keywords, values) < 0) {
+    if ((count != 0 || keywords != NULL) && unpack_arguments("Queue.get", names, args, count, keywords, values) < 0) {
         return NULL;
     }
     int64_t wait = wait_of(values[0], values[1]);
@@ -283,6 +284,19 @@ is_overridden(queue_object *self, int64_t in_class, PyObject *name)
     }
     PyObject *const names[] = {name, NULL};
     return queue_may_have_own(self) ? queue_has_own(self, names) : 0;
+}
+
+/* A queue without a state has not been initialized: put and get will say so. */
+static int
+put_is_overridden(queue_object *self)
+{
+    return self->state == NULL ? 1 : is_overridden(self, CLASS_HAS_PUT, self->state->str_put);
+}
+
+static int
+get_is_overridden(queue_object *self)
+{
+    return self->state == NULL ? 1 : is_overridden(self, CLASS_HAS_GET, self->state->str_get);
 }
 
 /* self.method(*args, block=False) */
@@ -310,8 +324,7 @@ queue_put_nowait(queue_object *self, PyObject *const *args, Py_ssize_t count, Py
 {
     PyObject *item =
         count == 1 && keywords == NULL ? args[0] : unpack_one("Queue.put_nowait", "item", args, count, keywords);
-    int overridden =
-        item == NULL ? -1 : self->state == NULL ? 1 : is_overridden(self, CLASS_HAS_PUT, self->state->str_put);
+    int overridden = item == NULL ? -1 : put_is_overridden(self);
     if (overridden != 0) {
         return overridden < 0 ? NULL : call_without_blocking(self, "put", item);
     }
@@ -326,7 +339,7 @@ PyDoc_STRVAR(get_nowait_doc,
 static PyObject *
 queue_get_nowait(queue_object *self, PyObject *Py_UNUSED(ignored))
 {
-    int overridden = self->state == NULL ? 1 : is_overridden(self, CLASS_HAS_GET, self->state->str_get);
+    int overridden = get_is_overridden(self);
     if (overridden != 0) {
         return overridden < 0 ? NULL : call_without_blocking(self, "get", NULL);
     }
@@ -402,11 +415,12 @@ queue_full(queue_object *self, PyObject *Py_UNUSED(ignored))
 
 /* Tasks */
 
-PyDoc_STRVAR(task_done_doc,
-             "task_done($self, /)\n--\n\n"
-             "Say that the work on an item that get() returned is done; as queue.Queue.task_done.\n\n"
-             "Once that has been said for every item that was put, join() returns. Raise ValueError if it is said more\n"
-             "often than items were put.");
+PyDoc_STRVAR(
+    task_done_doc,
+    "task_done($self, /)\n--\n\n"
+    "Say that the work on an item that get() returned is done; as queue.Queue.task_done.\n\n"
+    "Once that has been said for every item that was put, join() returns. Raise ValueError if it is said more\n"
+    "often than items were put.");
 
 static PyObject *
 queue_task_done(queue_object *self, PyObject *Py_UNUSED(ignored))
@@ -473,11 +487,12 @@ drain(queue_object *self, queue_manner manner, PyObject *drained)
     return empty < 0 ? -1 : 0;
 }
 
-PyDoc_STRVAR(shutdown_doc,
-             "shutdown($self, /, immediate=False)\n--\n\n"
-             "Have put() raise ShutDown from now on, and get() once there is no item left; as queue.Queue.shutdown.\n\n"
-             "Threads that wait in either do so as well. With immediate true, take all items out, as if the work on them\n"
-             "were done.");
+PyDoc_STRVAR(
+    shutdown_doc,
+    "shutdown($self, /, immediate=False)\n--\n\n"
+    "Have put() raise ShutDown from now on, and get() once there is no item left; as queue.Queue.shutdown.\n\n"
+    "Threads that wait in either do so as well. With immediate true, take all items out, as if the work on them\n"
+    "were done.");
 
 static PyObject *
 queue_shutdown(queue_object *self, PyObject *const *args, Py_ssize_t count, PyObject *keywords)
@@ -601,18 +616,18 @@ get_hook(queue_object *self, queue_kind kind)
     return item;
 }
 
-#define HOOKS(name, kind)                                                                             \
+#define HOOKS(name, kind)                                                                                         \
     static PyObject *name##_init(queue_object *self, PyObject *const *args, Py_ssize_t count, PyObject *keywords) \
-    {                                                                                                 \
-        return init_hook(self, args, count, keywords, kind);                                          \
-    }                                                                                                 \
+    {                                                                                                             \
+        return init_hook(self, args, count, keywords, kind);                                                      \
+    }                                                                                                             \
     static PyObject *name##_put(queue_object *self, PyObject *const *args, Py_ssize_t count, PyObject *keywords)  \
-    {                                                                                                 \
-        return put_hook(self, args, count, keywords, kind);                                           \
-    }                                                                                                 \
-    static PyObject *name##_get(queue_object *self, PyObject *Py_UNUSED(ignored))                     \
-    {                                                                                                 \
-        return get_hook(self, kind);                                                                  \
+    {                                                                                                             \
+        return put_hook(self, args, count, keywords, kind);                                                       \
+    }                                                                                                             \
+    static PyObject *name##_get(queue_object *self, PyObject *Py_UNUSED(ignored))                                 \
+    {                                                                                                             \
+        return get_hook(self, kind);                                                                              \
     }
 
 HOOKS(fifo, QUEUE_FIFO)
@@ -775,14 +790,10 @@ PyDoc_STRVAR(heap_doc,
              "A Queue that gives the smallest item first, such as tuples (priority, data); as queue.PriorityQueue.");
 
 static PyType_Slot fifo_slots[] = {
-    {Py_tp_doc, (void *)fifo_doc},
-    {Py_tp_new, PyType_GenericNew},
-    {Py_tp_init, queue_init},
-    {Py_tp_traverse, queue_traverse},
-    {Py_tp_clear, queue_clear},
-    {Py_tp_dealloc, queue_dealloc},
-    {Py_tp_getset, queue_getset},
-    {0, NULL},
+    {Py_tp_doc, (void *)fifo_doc}, {Py_tp_new, PyType_GenericNew},
+    {Py_tp_init, queue_init},      {Py_tp_traverse, queue_traverse},
+    {Py_tp_clear, queue_clear},    {Py_tp_dealloc, queue_dealloc},
+    {Py_tp_getset, queue_getset},  {0, NULL},
 };
 
 static PyType_Slot lifo_slots[] = {
@@ -824,8 +835,7 @@ make_type(PyObject *module, PyObject *standard, queue_kind kind, PyTypeObject *b
 {
     PyType_Spec *spec = &types[kind].spec;
     PyTypeObject *theirs = kind_find(module, standard, strrchr(spec->name, '.') + 1);
-    PyTypeObject *type =
-        theirs == NULL ? NULL : kind_make_type(module, spec, base, theirs, types[kind].methods);
+    PyTypeObject *type = theirs == NULL ? NULL : kind_make_type(module, spec, base, theirs, types[kind].methods);
     if (type != NULL && kind == QUEUE_FIFO) {
         module_get_state(module)->queue_standard = PyDict_Copy(theirs->tp_dict);
     }

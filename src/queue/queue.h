@@ -125,12 +125,12 @@ queue_container(queue_object *self)
 /* Hooks */
 
 /* What is known about an object's class, as bits; above them is the version of the class. */
-#define CLASS_KIND 3          /* a queue_kind */
-#define CLASS_HAS_HOOKS 4     /* _qsize, _put and _get are not those of the kind */
-#define CLASS_HAS_PUT 8       /* put is not ours */
-#define CLASS_HAS_GET 16      /* get is not ours */
-#define CLASS_HAS_INIT 32     /* _init is not that of the kind */
-#define CLASS_IS_UNUSUAL 64   /* an attribute is not ours */
+#define CLASS_KIND 3        /* a queue_kind */
+#define CLASS_HAS_HOOKS 4   /* _qsize, _put and _get are not those of the kind */
+#define CLASS_HAS_PUT 8     /* put is not ours */
+#define CLASS_HAS_GET 16    /* get is not ours */
+#define CLASS_HAS_INIT 32   /* _init is not that of the kind */
+#define CLASS_IS_UNUSUAL 64 /* an attribute is not ours */
 #define CLASS_VERSION_SHIFT 8
 
 /* Looks at the class. -1 with an exception set. */
@@ -177,8 +177,8 @@ queue_manner_of(queue_object *self)
 {
     int64_t class = queue_class(self);
     bool usual = atomic_load_explicit(&self->usual, memory_order_relaxed) == USUAL_ALL;
-    if (__builtin_expect(class < 0 || !usual || (class & (CLASS_HAS_HOOKS | CLASS_IS_UNUSUAL)) || queue_may_have_own(self),
-                         0)) {
+    if (__builtin_expect(
+            class < 0 || !usual || (class & (CLASS_HAS_HOOKS | CLASS_IS_UNUSUAL)) || queue_may_have_own(self), 0)) {
         return queue_manner_slow(self, class);
     }
     return (queue_manner){BY_CONTAINER, (queue_kind)(class & CLASS_KIND)};

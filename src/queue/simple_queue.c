@@ -199,10 +199,11 @@ simple_queue_dealloc(simple_queue *self)
     Py_TRASHCAN_END
 }
 
-PyDoc_STRVAR(put_doc,
-             "put($self, /, item, block=True, timeout=None)\n--\n\n"
-             "Add an item; as queue.SimpleQueue.put. It never waits: block and timeout (seconds) are there for the sake of\n"
-             "Queue.put, and ignored. It may be called from a finalizer or a signal handler, whatever that interrupts.");
+PyDoc_STRVAR(
+    put_doc,
+    "put($self, /, item, block=True, timeout=None)\n--\n\n"
+    "Add an item; as queue.SimpleQueue.put. It never waits: block and timeout (seconds) are there for the sake of\n"
+    "Queue.put, and ignored. It may be called from a finalizer or a signal handler, whatever that interrupts.");
 
 static PyObject *
 put(simple_queue *self, PyObject *item)
@@ -333,12 +334,13 @@ get(simple_queue *self, int64_t wait)
     return item != NULL ? item : get_slow(self, wait);
 }
 
-PyDoc_STRVAR(get_doc,
-             "get($self, /, block=True, timeout=None)\n--\n\n"
-             "Take the oldest item out and return it, waiting for one if need be; as queue.SimpleQueue.get.\n\n"
-             "With block false, do not wait. timeout is the longest wait in seconds; None means no limit. Raise Empty if\n"
-             "there is no item in time, ValueError for a negative timeout. A signal handler runs while waiting; if it\n"
-             "raises, no item is taken.");
+PyDoc_STRVAR(
+    get_doc,
+    "get($self, /, block=True, timeout=None)\n--\n\n"
+    "Take the oldest item out and return it, waiting for one if need be; as queue.SimpleQueue.get.\n\n"
+    "With block false, do not wait. timeout is the longest wait in seconds; None means no limit. Raise Empty if\n"
+    "there is no item in time, ValueError for a negative timeout. A signal handler runs while waiting; if it\n"
+    "raises, no item is taken.");
 
 static PyObject *
 simple_queue_get(simple_queue *self, PyObject *const *args, Py_ssize_t count, PyObject *keywords)
