@@ -18,7 +18,6 @@ GROUPS = {
     "ping-pong": "Two threads hand over to each other, a round trip",
     "herd": "Many threads wait for one, a round",
     "start": "Threads that end at once, each",
-    "reuse": "The same with `cthreading.reuse_threads`",
     "program": "Whole programs with `threading` replaced, an item",
     "shared": "Threads that work and use locks, a turn of each",
     "asyncio": "Barriers for tasks, a round",
@@ -199,7 +198,6 @@ def targets(table: Table) -> Iterator[Target]:
         yield from each(f"CPU time of ping-pong, {setting}", pairs, 1.0, "cpu_ratio")
     yield from mean("herds", table.select("herd", "idle"), 4)
     yield from mean("start + join", table.select("start", "idle"), 1.5)
-    yield from mean("start + join, reused", table.select("reuse", "idle"), 5)
     for setting in SETTINGS:
         programs = table.select("program", setting)
         if setting == "idle":
@@ -257,7 +255,7 @@ def draw_ratios(table: Table, file: Path) -> None:
     """How many times as fast each row is: on the left what one thread does, on the right what threads do together."""
     from matplotlib.figure import Figure
 
-    halves = [("uncontended",), ("ping-pong", "herd", "start", "reuse", "program", "shared")]
+    halves = [("uncontended",), ("ping-pong", "herd", "start", "program", "shared")]
     lists = [[pair for group in groups for pair in pairs_by_row(table, group)] for groups in halves]
     lists = [rows for rows in lists if rows]
     if not lists:

@@ -1,8 +1,8 @@
 """Python's threading module in C: import cthreading as threading.
 
-Every name of the running threading is here. The types and functions are ours, from the extension module; the
-exceptions, TIMEOUT_MAX and ExceptHookArgs are the standard library's own. A private name that is not ours is looked up
-in threading each time.
+Every name of the running threading is here. The types and current_thread() are ours, from the extension module; all
+else is the standard library's own. What may change there, the hooks and private names, is looked up in threading each
+time, and set there: there is one of each.
 """
 
 import os as _os
@@ -37,25 +37,11 @@ if _sys.version_info >= (3, 15):
 
 __all__ = [*_theirs["__all__"]]
 
-# Private names that other code uses, beside the public ones: the registry, what a test replaces, what Python calls.
-_PRIVATE = (
-    "_DummyThread",
-    "_MainThread",
-    "_active",
-    "_counter",
-    "_dangling",
-    "_limbo",
-    "_register_atexit",
-    "_shutdown",
-    "_start_joinable_thread",
-    "_start_new_thread",
-)
-for _name in (*__all__, "__excepthook__", "activeCount", "currentThread", *_PRIVATE):
+for _name in (*__all__, "_DummyThread", "_MainThread"):
     if hasattr(_core, _name):
         globals()[_name] = getattr(_core, _name)
-    elif _name in __all__ and _name not in globals():
+    elif _name not in ("excepthook", *globals()):
         globals()[_name] = _theirs[_name]
-reuse_threads = _core.reuse_threads
 _CRLock = _core.RLock
 
 
@@ -93,9 +79,11 @@ class _Module(type(_sys)):
 
 
 # On the type, and not in a __getattr__ of the module: on most versions that slows down every cthreading.Lock.
-for _name in {*_theirs}.difference(globals()):
+for _name in {"_active", *{*_theirs}.difference(globals())}:
     setattr(_Module, _name, _Borrowed(_name))
 _sys.modules[__name__].__class__ = _Module
+# Again, as py-spy looks for it where this module's names lie in memory. It is always the same dict.
+_active = _theirs["_active"]
 
 
 def install(queue=True):

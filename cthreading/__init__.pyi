@@ -6,6 +6,18 @@ from threading import (
     ExceptHookArgs as ExceptHookArgs,
     ThreadError as ThreadError,
     _RLock as _RLock,
+    active_count as active_count,
+    activeCount as activeCount,
+    currentThread as currentThread,
+    enumerate as enumerate,
+    get_ident as get_ident,
+    get_native_id as get_native_id,
+    getprofile as getprofile,
+    gettrace as gettrace,
+    main_thread as main_thread,
+    setprofile as setprofile,
+    settrace as settrace,
+    stack_size as stack_size,
 )
 from types import ModuleType
 from typing import Any
@@ -24,25 +36,12 @@ from cthreading._core import (
     Timer as Timer,
     _DummyThread as _DummyThread,
     _MainThread as _MainThread,
-    active_count as active_count,
-    activeCount as activeCount,
     current_thread as current_thread,
-    currentThread as currentThread,
-    enumerate as enumerate,
-    get_ident as get_ident,
-    get_native_id as get_native_id,
-    getprofile as getprofile,
-    gettrace as gettrace,
     local as local,
-    main_thread as main_thread,
-    reuse_threads as reuse_threads,
-    setprofile as setprofile,
-    settrace as settrace,
-    stack_size as stack_size,
 )
 
 if sys.version_info >= (3, 12):
-    from cthreading._core import (
+    from threading import (
         setprofile_all_threads as setprofile_all_threads,
         settrace_all_threads as settrace_all_threads,
     )

@@ -22,12 +22,7 @@ options:
                  started, how many locks it made, how often it waited, and how
                  long; for its main process
   --no-queue     leave queue alone
-  --reuse-threads[=N]
-                 use finished threads of the operating system again, and keep
-                 N of them (64) for that: see cthreading.reuse_threads
 """
-
-REUSED = 64
 
 
 class _Program(BaseException):
@@ -47,36 +42,25 @@ def _version() -> str:
         return "(not installed)"
 
 
-def _count(text: str) -> int:
-    if not text.isascii() or not text.isdigit():
-        raise _UsageError(f"argument --reuse-threads: invalid number: {text!r}")
-    return int(text)
-
-
-def _parse(arguments: list[str]) -> tuple[bool, bool, int, str, str, list[str]]:
-    """Sort out whether queue is to be replaced, whether --stats is there, how many threads are to be kept, the program.
+def _parse(arguments: list[str]) -> tuple[bool, bool, str, str, list[str]]:
+    """Sort out whether queue is to be replaced, whether --stats is there, and the program.
 
     That is how it is given ("-m", "-c" or ""), what it is, and its arguments.
     """
     queue = True
     stats = False
-    reuse = 0
     for position, argument in enumerate(arguments):
         rest = arguments[position + 1 :]
         if argument == "--stats":
             stats = True
         elif argument == "--no-queue":
             queue = False
-        elif argument == "--reuse-threads":
-            reuse = REUSED
-        elif argument.startswith("--reuse-threads="):
-            reuse = _count(argument.partition("=")[2])
         elif argument[:2] in ("-m", "-c"):
             attached = [argument[2:]] if argument[2:] else []
             if not attached and not rest:
                 raise _UsageError(f"argument {argument}: expected one argument")
             what, *rest = attached + rest
-            return queue, stats, reuse, argument[:2], what, rest
+            return queue, stats, argument[:2], what, rest
         elif argument in ("-h", "--help"):
             print(HELP, end="")
             raise SystemExit(0)
@@ -84,11 +68,11 @@ def _parse(arguments: list[str]) -> tuple[bool, bool, int, str, str, list[str]]:
             print("cthreading", _version())
             raise SystemExit(0)
         elif argument == "--" and rest:
-            return queue, stats, reuse, "", rest[0], rest[1:]
+            return queue, stats, "", rest[0], rest[1:]
         elif argument.startswith("-") and argument != "-":
             raise _UsageError(f"unrecognized arguments: {argument}")
         else:
-            return queue, stats, reuse, "", argument, rest
+            return queue, stats, "", argument, rest
     raise _UsageError("a program is needed: FILE, -m MODULE, -c CODE or -")
 
 
@@ -177,7 +161,7 @@ def _is_python_m() -> bool:
 def main() -> None:
     """Run the program that sys.argv names. The process ends with it."""
     try:
-        queue, stats, reuse, how, what, arguments = _parse(sys.argv[1:])
+        queue, stats, how, what, arguments = _parse(sys.argv[1:])
     except _UsageError as error:
         print(f"{USAGE}\npython -m cthreading: error: {error}", file=sys.stderr)
         raise SystemExit(2) from None
@@ -187,8 +171,6 @@ def main() -> None:
     cthreading.install(queue)
     if stats:
         _start_stats()
-    if reuse:
-        cthreading.reuse_threads(reuse)
     program = _prepare(how, what, arguments)
     at_bottom = _is_python_m()
     _renew_main()

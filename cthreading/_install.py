@@ -14,7 +14,7 @@ import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from importlib.machinery import ModuleSpec
-from types import ModuleType
+from types import BuiltinFunctionType, ModuleType
 from typing import Any
 
 import cthreading
@@ -35,7 +35,6 @@ _before: tuple[ModuleType | None, type] | None = None
 _module_class = type(cthreading)
 _set_class = object.__dict__["__class__"].__set__
 
-_HOOKS = ("excepthook", "_trace_hook", "_profile_hook")
 _FOLDER = os.path.dirname(os.path.dirname(os.path.abspath(cthreading.__file__)))
 
 
@@ -53,25 +52,37 @@ def _stdlib_namespaces() -> Iterator[dict[str, Any]]:
                 yield namespace
 
 
-def _replace_taken_names() -> None:
-    ours = {
+def _counterparts() -> dict[int, Any]:
+    """What is ours for the standard library's, by the id of that."""
+    return {
         id(value): vars(cthreading)[name]
         for name, value in _names.items()
         if callable(value) and vars(cthreading).get(name, value) is not value and not name.startswith("__")
     }
+
+
+def _replace_taken_names() -> None:
+    ours = _counterparts()
     for namespace in _stdlib_namespaces():
         for name, value in namespace.copy().items():
             if id(value) in ours:
                 _replace(namespace, name, ours[id(value)])
 
 
-def _take_over_hooks() -> None:
-    """Hooks that were set in threading are still set, for those who ask what they are."""
-    for name in _HOOKS:
-        hook, own = _names.get(name), vars(cthreading).get(name)
-        was_set = hook is not None and hook is not _names.get("__excepthook__")
-        if was_set and (own is None or own is cthreading.__excepthook__):
-            _replace(vars(cthreading), name, hook)
+def _replace_registered_types(managers: Any) -> None:
+    """What a manager of multiprocessing makes. By spawn the types are pickled: they must be what their names mean."""
+    ours = _counterparts()
+    registry = managers.SyncManager._registry
+    for name, (function, *rest) in registry.copy().items():
+        if id(function) in ours:
+            _replace(registry, name, (ours[id(function)], *rest))
+
+
+def _adopt_threads() -> None:
+    """Threads that are of exactly the standard library's class become ours, which looks the same."""
+    for thread in cthreading.enumerate():
+        if type(thread) is _names["Thread"]:
+            thread.__class__ = cthreading.Thread
 
 
 def _on_cthreading(path: str | bytes, arguments: Sequence[str | bytes]) -> list[str | bytes]:
@@ -100,12 +111,11 @@ def _redirect_children(util: ModuleType) -> None:
 
 
 def _green() -> str | None:
-    """Whose greenlets are in the place of threads; None where threads are threads."""
-    for name in ("_start_joinable_thread", "_start_new_thread", "_allocate_lock"):
-        function = _names.get(name)
-        if function is not None and not isinstance(function, type(_thread.get_ident)):
-            return str(getattr(function, "__module__", None) or type(function).__module__).partition(".")[0]
-    return None
+    """Whose greenlets are in the place of threads, and so their locks in that of locks; None where there are none."""
+    make_lock = _names["_allocate_lock"]
+    if isinstance(make_lock, BuiltinFunctionType):
+        return None
+    return str(getattr(make_lock, "__module__", None)).partition(".")[0]
 
 
 class _GivenWay(ModuleType):
@@ -172,11 +182,38 @@ def _put_queues_in_place(queue: ModuleType) -> None:
                     _replace(namespace, name, taken[id(value)])
 
 
+def _have_dill_pickle(dill: Any) -> None:
+    """Have dill pickle our types: it knows the interpreter's locks by their types, and what is built from them."""
+    dill.register(cthreading.Lock)(dill.Pickler.dispatch[_thread.LockType])
+    dill.register(cthreading.RLock)(dill.Pickler.dispatch[_thread.RLock])
+    attributes: dict[type, tuple[tuple[str, ...], tuple[str, ...]]] = {
+        cthreading.Event: ((), ("_flag",)),
+        cthreading.Condition: (("_lock",), ()),
+        cthreading.Semaphore: (("_value",), ()),
+        cthreading.BoundedSemaphore: (("_initial_value",), ("_value",)),
+        cthreading.Barrier: (("parties", "_action", "_timeout"), ()),
+    }
+
+    def save(pickler: Any, value: Any) -> None:
+        arguments, state = attributes[type(value)]
+        pickler.save_reduce(
+            type(value),
+            tuple(getattr(value, name) for name in arguments),
+            (None, {name: getattr(value, name) for name in state}),
+            obj=value,
+        )
+
+    for type_ in attributes:
+        dill.register(type_)(save)
+
+
 # Modules that something is done with as soon as they are there.
 _AWAITED: dict[str, Callable[[ModuleType], None]] = {
+    "multiprocessing.managers": _replace_registered_types,
     "multiprocessing.util": _redirect_children,
     "queue": _put_queues_in_place,
     "gevent.monkey": lambda module: _give_way_before(module, "patch_thread", _gevent_patches_threads),
+    "dill._dill": _have_dill_pickle,
     "eventlet.patcher": lambda module: _give_way_before(module, "monkey_patch", _eventlet_patches_threads),
 }
 
@@ -226,11 +263,11 @@ def install(queue: bool) -> None:
             )
         _set_class(cthreading, _module_class)
         _before = sys.modules.get("threading"), type(_theirs)
-        _take_over_hooks()
         sys.modules["threading"] = cthreading
         _set_class(_theirs, _core._PassOn)
         # Last: what another thread imports meanwhile has ours already.
         _replace_taken_names()
+        _adopt_threads()
         for name, see_to in _AWAITED.items():
             if name in sys.modules:
                 see_to(sys.modules[name])

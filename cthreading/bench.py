@@ -398,21 +398,17 @@ def notify_all_rounds(waiters: int) -> Callable[[Any, int], Cost]:
     return run
 
 
-def start_and_join(threads: int, reuse: bool = False) -> Callable[[Any, int], Cost]:
-    """Threads that end at once, all started and then all joined; ours with reuse_threads, if wanted."""
+def do_nothing() -> None:
+    """What a thread calls that has Python code to run: that takes a place for its frames, which C code does without."""
+
+
+def start_and_join(threads: int, target: Callable[[], object] = int) -> Callable[[Any, int], Cost]:
+    """Threads that end at once, all started and then all joined."""
 
     def run(threading: Any, rounds: int) -> Cost:
-        if reuse and threading is cthreading:
-            kept = cthreading.reuse_threads(threads)
-            cost = start_them(threading, rounds)
-            cthreading.reuse_threads(kept)
-            return cost
-        return start_them(threading, rounds)
-
-    def start_them(threading: Any, rounds: int) -> Cost:
         begin = read_meter()
         for _ in range(rounds):
-            started = [threading.Thread(target=int) for _ in range(threads)]
+            started = [threading.Thread(target=target) for _ in range(threads)]
             for thread in started:
                 thread.start()
             for thread in started:
@@ -571,8 +567,8 @@ HAND_OVER = [
     HandOver("Condition: notify_all of 20", notify_all_rounds(20)),
     HandOver("Thread: start + join", start_and_join(1)),
     HandOver("Thread: start 50, join 50", start_and_join(50)),
-    HandOver("Thread: start + join, reused", start_and_join(1, reuse=True)),
-    HandOver("Thread: start 50, join 50, reused", start_and_join(50, reuse=True)),
+    HandOver("Thread: start + join, Python code", start_and_join(1, do_nothing)),
+    HandOver("Thread: start 50, join 50, Python code", start_and_join(50, do_nothing)),
     HandOver("queue.Queue: put + get", queue_alone("Queue")),
     HandOver("queue.PriorityQueue: put + get", queue_alone("PriorityQueue")),
     HandOver("queue.SimpleQueue: put + get", queue_alone("SimpleQueue")),

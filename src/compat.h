@@ -130,18 +130,6 @@ object_is_shared(PyObject *self)
 #endif
 }
 
-/* A number that is another one once the type, or one that it derives from, has been changed; 0: none yet. No version has
- * a public way to notice such a change without a call for each type. */
-static inline uint32_t
-type_version(PyTypeObject *type)
-{
-#if PY_VERSION_HEX < 0x030C0000
-    return type->tp_flags & Py_TPFLAGS_VALID_VERSION_TAG ? type->tp_version_tag : 0;
-#else
-    return __atomic_load_n(&type->tp_version_tag, __ATOMIC_RELAXED);
-#endif
-}
-
 /* No version has a public way to look up an attribute in the type and in a dict that is not the object's own. */
 #define object_get_attribute(self, name, dict) _PyObject_GenericGetAttrWithDict((PyObject *)(self), (name), (dict), 0)
 #define object_set_attribute(self, name, value, dict) \
@@ -173,6 +161,23 @@ usual_int(PyObject *number)
     int overflow;
     return PyLong_AsLongLongAndOverflow(number, &overflow);
 }
+
+/* A number that stands for what the type and its bases have as attributes now: another one, or 0, once that has changed; 0
+ * as long as nobody has looked an attribute up. There is no public way to ask for the field of the public struct. */
+static inline unsigned int
+type_version(PyTypeObject *type)
+{
+    return __atomic_load_n(&type->tp_version_tag, __ATOMIC_ACQUIRE);
+}
+
+#if PY_VERSION_HEX < 0x030C0000
+/* A number that no two dicts have had, and that a change gives a new one to. From 3.12 on a dict can be watched. */
+static inline uint64_t
+dict_version(PyObject *dict)
+{
+    return ((PyDictObject *)dict)->ma_version_tag;
+}
+#endif
 
 /* The calling thread's ident, as threading.get_ident gives it: pthread_self. glibc's returns the thread pointer on x86-64,
  * which is a register; elsewhere on Linux the compiler knows at least that asking twice in a function gives the same. */

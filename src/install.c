@@ -32,12 +32,28 @@ pass_on_setattr(PyObject *Py_UNUSED(self), PyObject *name, PyObject *value)
     return status;
 }
 
+/* dir() asks the type for this. */
+static PyObject *
+pass_on_dir(PyObject *Py_UNUSED(self), PyObject *Py_UNUSED(ignored))
+{
+    PyObject *package = PyImport_ImportModule("cthreading");
+    PyObject *names = package == NULL ? NULL : PyObject_Dir(package);
+    Py_XDECREF(package);
+    return names;
+}
+
+static PyMethodDef pass_on_methods[] = {
+    {"__dir__", pass_on_dir, METH_NOARGS, "__dir__($self, /)\n--\n\nThe names in cthreading."},
+    {NULL},
+};
+
 PyDoc_STRVAR(pass_on_doc, "The class of the standard library's threading while cthreading is installed.");
 
 static PyType_Slot pass_on_slots[] = {
     {Py_tp_doc, (void *)pass_on_doc},
     {Py_tp_getattro, pass_on_getattr},
     {Py_tp_setattro, pass_on_setattr},
+    {Py_tp_methods, pass_on_methods},
     {0, NULL},
 };
 

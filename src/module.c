@@ -29,6 +29,63 @@ module_add_type(PyObject *module, PyType_Spec *spec, PyTypeObject *base)
     return (PyTypeObject *)type;
 }
 
+PyTypeObject *
+module_make_type(PyObject *module, PyType_Spec *spec, PyTypeObject *first, PyTypeObject *second)
+{
+    PyObject *bases = PyTuple_Pack(2, first, second);
+    PyObject *type = bases == NULL ? NULL : PyType_FromModuleAndSpec(module, spec, bases);
+    Py_XDECREF(bases);
+    return (PyTypeObject *)type;
+}
+
+static int
+add_method(PyObject *module, PyTypeObject *type, PyMethodDef *definition)
+{
+    PyObject *name = PyUnicode_FromString("cthreading");
+    PyObject *function = name == NULL ? NULL : PyCFunction_NewEx(definition, module, name);
+    PyObject *method = function == NULL ? NULL : PyInstanceMethod_New(function);
+    int status = method == NULL ? -1 : PyObject_SetAttrString((PyObject *)type, definition->ml_name, method);
+    Py_XDECREF(name);
+    Py_XDECREF(function);
+    Py_XDECREF(method);
+    return status;
+}
+
+int
+module_add_methods(PyObject *module, PyTypeObject *type, PyMethodDef *definitions)
+{
+    for (; definitions->ml_name != NULL; definitions++) {
+        if (add_method(module, type, definitions) < 0) {
+            return -1;
+        }
+    }
+    return 0;
+}
+
+int
+module_call_after_fork(PyObject *function)
+{
+    PyObject *os = PyImport_ImportModule("os");
+    PyObject *registrar = os == NULL ? NULL : PyObject_GetAttrString(os, "register_at_fork");
+    Py_XDECREF(os);
+    if (registrar == NULL) {
+        /* There is no fork on this system. */
+        int missing = os != NULL && PyErr_ExceptionMatches(PyExc_AttributeError);
+        if (missing) {
+            PyErr_Clear();
+        }
+        return missing ? 0 : -1;
+    }
+    PyObject *keywords = Py_BuildValue("{sO}", "after_in_child", function);
+    PyObject *none = PyTuple_New(0);
+    PyObject *done = keywords == NULL || none == NULL ? NULL : PyObject_Call(registrar, none, keywords);
+    Py_DECREF(registrar);
+    Py_XDECREF(keywords);
+    Py_XDECREF(none);
+    Py_XDECREF(done);
+    return done == NULL ? -1 : 0;
+}
+
 void *
 module_is_cleared(void)
 {
@@ -206,6 +263,15 @@ module_dict(const char *name)
 }
 
 static int
+make_strings(module_state *state)
+{
+#define MODULE_STRING(name) state->str_##name = PyUnicode_InternFromString(#name);
+    MODULE_STRINGS
+#undef MODULE_STRING
+    return PyErr_Occurred() ? -1 : 0;
+}
+
+static int
 state_exec(PyObject *module)
 {
     module_state *state = module_get_state(module);
@@ -217,6 +283,10 @@ state_exec(PyObject *module)
     if (error != 0) {
         errno = error;
         PyErr_SetFromErrno(PyExc_OSError);
+        return -1;
+    }
+    state->empty_tuple = PyTuple_New(0);
+    if (state->empty_tuple == NULL || make_strings(state) < 0) {
         return -1;
     }
     state->stdlib_lock_type = (PyTypeObject *)module_import_from("_thread", "LockType");
@@ -240,7 +310,7 @@ static int
 module_traverse(PyObject *module, visitproc visit, void *arg)
 {
     PyObject **objects = PyModule_GetState(module);
-    for (size_t i = 0; i < sizeof(module_state) / sizeof(PyObject *); i++) {
+    for (size_t i = 0; i < offsetof(module_state, checks) / sizeof(PyObject *); i++) {
         Py_VISIT(objects[i]);
     }
     return 0;
@@ -250,7 +320,7 @@ static int
 module_clear(PyObject *module)
 {
     PyObject **objects = PyModule_GetState(module);
-    for (size_t i = 0; i < sizeof(module_state) / sizeof(PyObject *); i++) {
+    for (size_t i = 0; i < offsetof(module_state, checks) / sizeof(PyObject *); i++) {
         Py_CLEAR(objects[i]);
     }
     return 0;
@@ -259,6 +329,12 @@ module_clear(PyObject *module)
 static void
 module_free(void *module)
 {
+#if PY_VERSION_HEX >= 0x030C0000
+    int watcher = module_get_state(module)->watcher;
+    if (watcher != 0 && PyDict_ClearWatcher(watcher - 1) < 0) {
+        PyErr_Clear();
+    }
+#endif
     module_clear((PyObject *)module);
 }
 
@@ -278,14 +354,8 @@ static PyModuleDef_Slot module_slots[] = {
     {Py_mod_exec, aio_coroutine_exec},
     {Py_mod_exec, aio_barrier_exec},
     {Py_mod_exec, aio_mixed_barrier_exec},
-    {Py_mod_exec, shutdown_prepare_exec},
-    {Py_mod_exec, handle_object_exec},
+    {Py_mod_exec, exit_exec},
     {Py_mod_exec, thread_exec},
-    {Py_mod_exec, reuse_exec},
-    {Py_mod_exec, registry_exec},
-    {Py_mod_exec, hooks_exec},
-    {Py_mod_exec, timer_exec},
-    {Py_mod_exec, shutdown_exec},
     {Py_mod_exec, stats_exec},
     {Py_mod_exec, install_exec},
     {Py_mod_exec, command_exec},

@@ -8,6 +8,89 @@
 
 #include "compat.h"
 
+/* Attributes and names of the standard library's threading: for each a `str_NAME` in the state, an interned string. */
+#define MODULE_STRINGS                      \
+    MODULE_STRING(Event)                    \
+    MODULE_STRING(_DummyThread)             \
+    MODULE_STRING(_SHUTTING_DOWN)           \
+    MODULE_STRING(_ThreadHandle)            \
+    MODULE_STRING(__class__)                \
+    MODULE_STRING(__init__)                 \
+    MODULE_STRING(__name__)                 \
+    MODULE_STRING(_active)                  \
+    MODULE_STRING(_active_limbo_lock)       \
+    MODULE_STRING(_args)                    \
+    MODULE_STRING(_bootstrap)               \
+    MODULE_STRING(_bootstrap_inner)         \
+    MODULE_STRING(_context)                 \
+    MODULE_STRING(_counter)                 \
+    MODULE_STRING(_daemonic)                \
+    MODULE_STRING(_dangling)                \
+    MODULE_STRING(_delete)                  \
+    MODULE_STRING(_handle)                  \
+    MODULE_STRING(_ident)                   \
+    MODULE_STRING(_initialized)             \
+    MODULE_STRING(_invoke_excepthook)       \
+    MODULE_STRING(_is_stopped)              \
+    MODULE_STRING(_iterating)               \
+    MODULE_STRING(_kwargs)                  \
+    MODULE_STRING(_limbo)                   \
+    MODULE_STRING(_main_thread)             \
+    MODULE_STRING(_maintain_shutdown_locks) \
+    MODULE_STRING(_make_invoke_excepthook)  \
+    MODULE_STRING(_name)                    \
+    MODULE_STRING(_native_id)               \
+    MODULE_STRING(_os_thread_handle)        \
+    MODULE_STRING(_profile_hook)            \
+    MODULE_STRING(_remove)                  \
+    MODULE_STRING(_set_ident)               \
+    MODULE_STRING(_set_native_id)           \
+    MODULE_STRING(_set_os_name)             \
+    MODULE_STRING(_set_sentinel)            \
+    MODULE_STRING(_set_tstate_lock)         \
+    MODULE_STRING(_shutdown_locks)          \
+    MODULE_STRING(_shutdown_locks_lock)     \
+    MODULE_STRING(_started)                 \
+    MODULE_STRING(_stderr)                  \
+    MODULE_STRING(_stop)                    \
+    MODULE_STRING(_target)                  \
+    MODULE_STRING(_trace_hook)              \
+    MODULE_STRING(_tstate_lock)             \
+    MODULE_STRING(_wait_for_tstate_lock)    \
+    MODULE_STRING(acquire)                  \
+    MODULE_STRING(add)                      \
+    MODULE_STRING(args)                     \
+    MODULE_STRING(daemon)                   \
+    MODULE_STRING(data)                     \
+    MODULE_STRING(excepthook)               \
+    MODULE_STRING(finished)                 \
+    MODULE_STRING(function)                 \
+    MODULE_STRING(ident)                    \
+    MODULE_STRING(interval)                 \
+    MODULE_STRING(kwargs)                   \
+    MODULE_STRING(native_id)                \
+    MODULE_STRING(release)                  \
+    MODULE_STRING(run)                      \
+    MODULE_STRING(start)                    \
+    MODULE_STRING(stderr)
+
+/* Those of them that are what making a Thread needs of the standard library's namespace: see thread/stdlib.h. */
+#define STDLIB_NAMES                     \
+    STDLIB_NAME(Event)                   \
+    STDLIB_NAME(_ThreadHandle)           \
+    STDLIB_NAME(_active)                 \
+    STDLIB_NAME(_counter)                \
+    STDLIB_NAME(_dangling)               \
+    STDLIB_NAME(_make_invoke_excepthook) \
+    STDLIB_NAME(excepthook)
+
+/* Versions of types (compat.h) that have been looked at, and found to be as expected. */
+typedef struct {
+    unsigned int constructs;
+    unsigned int initializes;
+    unsigned int inherits_daemon;
+} version_checks;
+
 typedef struct {
     PyTypeObject *method_type;
     PyTypeObject *refusal_type;
@@ -35,7 +118,6 @@ typedef struct {
     PyTypeObject *thread_type;
     PyTypeObject *main_thread_type;
     PyTypeObject *dummy_thread_type;
-    PyTypeObject *thread_handle_type;
     PyTypeObject *deque_type;
     PyObject *deque_append;
     PyObject *deque_popleft;
@@ -55,43 +137,39 @@ typedef struct {
     PyObject *str_get_hook;
     PyObject *str_put;
     PyObject *str_get;
-    PyObject *namespace; /* the dict of the module that users see: hooks that they set are there */
-    PyObject *system;    /* the dict of sys */
-    PyObject *stdlib;    /* the dict of the standard library's threading */
-    PyObject *stdlib_main_thread;
-    PyObject *stdlib_main_thread_type;
-    PyObject *stdlib_shutdown;
-    PyObject *thread_module_shutdown;
-    PyObject *main_thread;
-    PyObject *active;
-    PyObject *limbo;
-    PyObject *counter;
+    PyTypeObject *boot_type;
+    PyTypeObject *stdlib_thread_type;
+    PyTypeObject *stdlib_main_thread_type;
+    PyTypeObject *stdlib_dummy_thread_type;
+    PyObject *stdlib_event_type;
+    PyObject *stdlib_daemon;
+    PyObject *dangling;
     PyObject *dangling_data;
-    PyObject *dangling_iterating; /* who iterates over it, or NULL */
-    PyObject *dangling_remove;
-    PyObject *forget_dangling;
-    PyObject *settrace;
-    PyObject *setprofile;
-    PyObject *original_excepthook;
-    PyObject *stdlib_excepthook;
-    PyObject *excepthook_args_type;
+    PyObject *dangling_iterating; /* NULL where a WeakSet puts nothing off */
+    PyObject *namespace;          /* the dict of the module that users see */
+    PyObject *system;             /* the dict of sys */
+    PyObject *stdlib;             /* the dict of the standard library's threading */
+    PyObject *thread_init;
     PyObject *start_function;
-    PyObject *make_handle;
-    PyObject *set_name;
-    PyObject *daemon_allowed; /* True or False */
-    PyObject *start_refusal;  /* why this interpreter starts no threads, or NULL */
-    PyObject *closed; /* True once it has called its atexit callbacks; None if Ctrl-C ended the wait for threads */
+    PyObject *start_keywords;
+    PyObject *get_monitoring_tool; /* NULL where there is none */
+    PyObject *set_os_name;         /* NULL where there is none */
+    PyObject *forget_dangling;
+    PyObject *invoke_excepthook; /* see thread.c */
+    PyObject *daemon_allowed;    /* True or False */
     PyObject *empty_tuple;
-    PyObject *str_counter;
-    PyObject *str_excepthook;
-    PyObject *str_is_alive;
-    PyObject *str_name;
-    PyObject *str_private_name;
-    PyObject *str_profile_hook;
-    PyObject *str_run;
-    PyObject *str_stderr;
     PyObject *str_start_function;
-    PyObject *str_trace_hook;
+#define MODULE_STRING(name) PyObject *str_##name;
+    MODULE_STRINGS
+#undef MODULE_STRING
+#define STDLIB_NAME(name) PyObject *known_##name;
+    STDLIB_NAMES
+#undef STDLIB_NAME
+
+    /* No objects from here on. */
+    version_checks checks;  /* see thread/thread.c */
+    uint64_t known_version; /* see thread/stdlib.h */
+    int watcher;            /* one more than its number, 0 without one */
 } module_state;
 
 extern struct PyModuleDef module_definition;
@@ -110,6 +188,16 @@ PyTypeObject *module_add_type(PyObject *module, PyType_Spec *spec, PyTypeObject 
 
 /* Sets the error of using an object whose module garbage collection has taken down: a finalizer can. Returns NULL. */
 void *module_is_cleared(void);
+
+/* The same with several bases. Not added to the module. */
+PyTypeObject *module_make_type(PyObject *module, PyType_Spec *spec, PyTypeObject *first, PyTypeObject *second);
+
+/* Adds the functions to the type as methods: each gets the object as its first argument, of whatever type that is, and the
+ * module as its self, and is bound to objects as a Python function is. The table ends with NULL. */
+int module_add_methods(PyObject *module, PyTypeObject *type, PyMethodDef *definitions);
+
+/* Has the function called in forked children, after what the standard library does there. */
+int module_call_after_fork(PyObject *function);
 
 /* Looks up module.name by import. Returns a new reference. */
 PyObject *module_import_from(const char *module_name, const char *name);
@@ -154,14 +242,8 @@ int aio_future_exec(PyObject *module);
 int aio_coroutine_exec(PyObject *module);
 int aio_barrier_exec(PyObject *module);
 int aio_mixed_barrier_exec(PyObject *module);
-int shutdown_prepare_exec(PyObject *module);
-int handle_object_exec(PyObject *module);
+int exit_exec(PyObject *module);
 int thread_exec(PyObject *module);
-int reuse_exec(PyObject *module);
-int registry_exec(PyObject *module);
-int hooks_exec(PyObject *module);
-int timer_exec(PyObject *module);
-int shutdown_exec(PyObject *module);
 int stats_exec(PyObject *module);
 int install_exec(PyObject *module);
 int queue_exec(PyObject *module);

@@ -278,7 +278,7 @@ def test_help(place: Path, option: str) -> None:
     status, out, err = run(place, "-m", "cthreading", option)
     assert (status, err) == (0, "")
     assert out.startswith("usage: python -m cthreading ")
-    for word in ("-m MODULE", "-c CODE", "--stats", "--reuse-threads", "--version"):
+    for word in ("-m MODULE", "-c CODE", "--stats", "--version"):
         assert word in out
 
 
@@ -297,8 +297,6 @@ def test_version(place: Path, option: str) -> None:
         (["--"], "unrecognized arguments: --"),
         (["--no-such", "show.py"], "unrecognized arguments: --no-such"),
         (["-x"], "unrecognized arguments: -x"),
-        (["--reuse-threads=many", "show.py"], "argument --reuse-threads: invalid number: 'many'"),
-        (["--reuse-threads=-1", "show.py"], "argument --reuse-threads: invalid number: '-1'"),
         (["-m"], "argument -m: expected one argument"),
         (["-c"], "argument -c: expected one argument"),
     ],
@@ -309,12 +307,6 @@ def test_usage_errors(place: Path, arguments: list[str], message: str) -> None:
     usage, error = err.splitlines()
     assert usage.startswith("usage: python -m cthreading ")
     assert error.startswith(f"python -m cthreading: error: {message}")
-
-
-@pytest.mark.parametrize(("options", "kept"), [([], 0), (["--reuse-threads"], 64), (["--reuse-threads=3"], 3)])
-def test_reuse_threads(place: Path, options: list[str], kept: int) -> None:
-    code = "import threading; print(threading.reuse_threads())"
-    assert run(place, "-m", "cthreading", *options, "-c", code) == (0, f"{kept}\n", "")
 
 
 STATS = """

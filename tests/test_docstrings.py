@@ -25,7 +25,7 @@ PAGES = {"cthreading", "cthreading.aio", "cthreading.bench", "cthreading.queue"}
 OLD_NAMES = {"activeCount", "currentThread"}
 """Their docstrings name the new ones, as those of isSet, setDaemon and their like do."""
 
-OWN_NAMES = {"install", "uninstall", "installed", "reuse_threads"}
+OWN_NAMES = {"install", "uninstall", "installed"}
 """Public, but in no list of names: `from cthreading import *` is what it is with threading."""
 
 OPERATORS = {"__enter__", "__exit__", "__aenter__", "__aexit__"}

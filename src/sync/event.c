@@ -5,7 +5,8 @@
  *
  * set grants every waiter at once; clear does not take that back. CONTENDED says that somebody is, or may be, in the
  * queue: without it, set is one store. */
-#include "../module.h"
+#include "event.h"
+
 #include "kind.h"
 #include "private_condition.h"
 #include "timeout.h"
@@ -80,6 +81,18 @@ clear(event_object *self)
             return;
         }
     }
+}
+
+bool
+event_object_is_set(PyObject *event)
+{
+    return is_set((event_object *)event);
+}
+
+void
+event_object_set(PyObject *event)
+{
+    set((event_object *)event);
 }
 
 static int

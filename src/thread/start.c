@@ -1,0 +1,559 @@
+/* See start.h.
+ *
+ * The standard library's start() has the interpreter make a thread, and waits until that runs and has told so. Here the
+ * parent knows enough by itself: the new thread's ident. It says that the thread has started, and returns.
+ *
+ *     parent                                        thread
+ *     ------                                        ------
+ *     _limbo: the thread is listed
+ *     the interpreter starts it  --------------->   boot_call
+ *     _ident, _started: it is alive                   _bootstrap, _bootstrap_inner: the standard library's own, which
+ *     start() returns                                 set both again, enter the thread into _active, call run()
+ *
+ * So each private step is taken, and the frames are there that debuggers look for. If one of these steps is not the
+ * standard library's own, somebody wants to know when it is taken: then all goes the standard library's way, waiting
+ * included. */
+#include "start.h"
+
+#include <stdatomic.h>
+#include <sched.h>
+#include <time.h>
+
+#include "../park/park.h"
+#include "../stats.h"
+#include "../sync/event.h"
+#include "short_way.h"
+#include "stdlib.h"
+#include "thread.h"
+#include "tstate_lock.h"
+
+/* A thread that cannot get as far as run() for lack of memory tries again after so many nanoseconds, and so often. */
+#define RETRY_AFTER 2000000
+#define RETRIES 5000
+
+/* How long to wait before looking again whether a thread has come up, and how long in all, as whoever waits may have the
+ * lock that the thread needs for that; nanoseconds. */
+#define LOOK_AGAIN_AFTER 20000
+#define WAIT_AT_MOST PARK_SECOND
+
+/* What the new thread calls. */
+
+enum { BOOT_NEW, BOOT_RUNS, BOOT_CANCELLED };
+
+/* It passes for the thread's bound method `_bootstrap`, where audit hooks and error messages show it. */
+typedef struct {
+    PyObject_HEAD
+    vectorcallfunc vectorcall;
+    PyObject *bootstrap;
+    PyObject *thread;
+    PyObject *place; /* see tstate_lock.h */
+    bool daemon;
+    atomic_int state;
+} boot_object;
+
+static bool
+change_state(boot_object *self, int state)
+{
+    int seen = BOOT_NEW;
+    return atomic_compare_exchange_strong(&self->state, &seen, state);
+}
+
+static void
+sleep_detached(int64_t nanoseconds)
+{
+    struct timespec duration = {.tv_nsec = nanoseconds};
+    Py_BEGIN_ALLOW_THREADS nanosleep(&duration, NULL);
+    Py_END_ALLOW_THREADS
+}
+
+/* Whether the exception being raised is a MemoryError, or came up while one was handled. */
+static bool
+lacks_memory(void)
+{
+    PyObject *raised = PyErr_GetRaisedException();
+    PyObject *exception = Py_XNewRef(raised);
+    bool found = false;
+    while (exception != NULL && !found) {
+        found = PyErr_GivenExceptionMatches(exception, PyExc_MemoryError);
+        Py_SETREF(exception, PyException_GetContext(exception));
+    }
+    Py_XDECREF(exception);
+    PyErr_SetRaisedException(raised);
+    return found;
+}
+
+static PyObject *
+bootstrap_once(module_state *state, boot_object *self)
+{
+    int open = short_way_is_open(state, self->thread);
+    if (open < 0) {
+        PyErr_Clear();
+    }
+    return open > 0 ? short_way_take(state, self->thread, self->daemon) : PyObject_CallNoArgs(self->bootstrap);
+}
+
+/* Is the thread, until it has come as far as run(). */
+static PyObject *
+bootstrap(module_state *state, boot_object *self)
+{
+    PyObject *done = bootstrap_once(state, self);
+    for (int count = 0; done == NULL && count < RETRIES && lacks_memory(); count++) {
+        PyObject *exception = PyErr_GetRaisedException();
+        int coming_up = thread_is_coming_up(state, self->thread);
+        PyErr_SetRaisedException(exception);
+        if (coming_up == 0) {
+            break;
+        }
+        PyErr_Clear();
+        sleep_detached(RETRY_AFTER);
+        done = bootstrap_once(state, self);
+    }
+    return done;
+}
+
+static PyObject *
+boot_call(PyObject *callable, PyObject *const *Py_UNUSED(args), size_t Py_UNUSED(flags), PyObject *Py_UNUSED(keywords))
+{
+    boot_object *self = (boot_object *)callable;
+    module_state *state = module_state_of(Py_TYPE(self));
+    if (!change_state(self, BOOT_RUNS)) {
+        Py_RETURN_NONE;
+    }
+    PyObject *done = bootstrap(state, self);
+    if (done == NULL) {
+        PyObject *exception = PyErr_GetRaisedException();
+        if (thread_is_coming_up(state, self->thread) != 0) {
+            PyErr_Clear();
+            thread_leave_limbo(state, self->thread);
+        }
+        PyErr_Clear();
+        PyErr_SetRaisedException(exception);
+    }
+    tstate_lock_give_back(state, self->thread, self->place, true);
+    return done;
+}
+
+/* For a thread that is about to be started. */
+static boot_object *
+boot_new(module_state *state, PyObject *thread, bool daemon)
+{
+    PyTypeObject *type = state->boot_type;
+    boot_object *self = (boot_object *)type->tp_alloc(type, 0);
+    if (self == NULL) {
+        return NULL;
+    }
+    self->vectorcall = boot_call;
+    self->thread = Py_NewRef(thread);
+    self->daemon = daemon;
+    self->bootstrap = PyObject_GetAttr(thread, state->str__bootstrap);
+    self->place = self->bootstrap == NULL ? NULL : tstate_lock_hold_place(state, thread, daemon);
+    if (self->place == NULL) {
+        Py_CLEAR(self);
+    }
+    return self;
+}
+
+static PyObject *
+boot_getattro(PyObject *self, PyObject *name)
+{
+    return PyObject_GetAttr(((boot_object *)self)->bootstrap, name);
+}
+
+static PyObject *
+boot_repr(PyObject *self)
+{
+    return PyObject_Repr(((boot_object *)self)->bootstrap);
+}
+
+static int
+boot_traverse(PyObject *object, visitproc visit, void *arg)
+{
+    boot_object *self = (boot_object *)object;
+    Py_VISIT(Py_TYPE(object));
+    Py_VISIT(self->bootstrap);
+    Py_VISIT(self->thread);
+    Py_VISIT(self->place);
+    return 0;
+}
+
+static void
+boot_dealloc(PyObject *object)
+{
+    boot_object *self = (boot_object *)object;
+    PyTypeObject *type = Py_TYPE(object);
+    PyObject_GC_UnTrack(object);
+    Py_XDECREF(self->bootstrap);
+    Py_XDECREF(self->thread);
+    Py_XDECREF(self->place);
+    type->tp_free(object);
+    Py_DECREF(type);
+}
+
+static PyMemberDef boot_members[] = {
+    {"__vectorcalloffset__", Py_T_PYSSIZET, offsetof(boot_object, vectorcall), Py_READONLY},
+    {NULL},
+};
+
+static PyType_Slot boot_slots[] = {
+    {Py_tp_call, (void *)PyVectorcall_Call},
+    {Py_tp_getattro, boot_getattro},
+    {Py_tp_repr, boot_repr},
+    {Py_tp_traverse, boot_traverse},
+    {Py_tp_dealloc, boot_dealloc},
+    {Py_tp_members, boot_members},
+    {0, NULL},
+};
+
+static PyType_Spec boot_spec = {
+    .name = "cthreading._Bootstrap",
+    .basicsize = sizeof(boot_object),
+    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_HAVE_VECTORCALL | Py_TPFLAGS_DISALLOW_INSTANTIATION,
+    .slots = boot_slots,
+};
+
+/* start() */
+
+/* The parent's half of the entry into the world. Where it fails, or the thread was faster, that has done or will do it. */
+static void
+announce(module_state *state, PyObject *thread, PyObject *ident)
+{
+    PyObject *started = ident == NULL ? NULL : PyObject_GetAttr(thread, state->str__started);
+    if (started != NULL && Py_IS_TYPE(started, state->event_type) && !event_object_is_set(started) &&
+        PyObject_SetAttr(thread, state->str__ident, ident) == 0) {
+        event_object_set(started);
+    }
+    Py_XDECREF(started);
+    PyErr_Clear();
+    static int mode = -1;
+    if (mode < 0) {
+        const char *e = getenv("WAITMODE");
+        mode = e ? atoi(e) : 0;
+    }
+    if (mode && ident) {
+        unsigned long id = PyLong_AsUnsignedLong(ident);
+        while (PyThreadState_SetAsyncExc(id, NULL) == 0) {
+            if (mode == 1) {
+                for (int i = 0; i < 20; i++)
+                    __builtin_ia32_pause();
+                sched_yield();
+            }
+            else {
+                Py_BEGIN_ALLOW_THREADS sched_yield();
+                Py_END_ALLOW_THREADS
+            }
+        }
+    }
+}
+
+#ifdef THREAD_HANDLE
+static PyObject *
+get_handle(module_state *state, PyObject *thread)
+{
+    PyObject *handle = PyObject_GetAttr(thread, state->THREAD_HANDLE);
+#if PY_VERSION_HEX < 0x030E0000
+    /* That of a class with a `_handle` of its own: see cthreading/_handle.py. */
+    PyObject *wrapped;
+    if (handle != NULL && PyObject_GetOptionalAttr(handle, state->str__os_thread_handle, &wrapped) != 0) {
+        Py_SETREF(handle, wrapped);
+    }
+#endif
+    return handle;
+}
+#endif
+
+/* Has the interpreter start it. Returns its ident. */
+static PyObject *
+start_os_thread(module_state *state, PyObject *thread, PyObject *boot, PyObject *daemon)
+{
+#ifdef THREAD_HANDLE
+    PyObject *handle = get_handle(state, thread);
+    PyObject *args[] = {boot, handle, daemon};
+    PyObject *started =
+        handle == NULL ? NULL : PyObject_Vectorcall(state->start_function, args, 1, state->start_keywords);
+    PyObject *ident = started == NULL ? NULL : PyObject_GetAttr(handle, state->str_ident);
+    Py_XDECREF(handle);
+    Py_XDECREF(started);
+    return ident;
+#else
+    (void)thread, (void)daemon;
+    PyObject *args[] = {boot, state->empty_tuple};
+    return PyObject_Vectorcall(state->start_function, args, 2, NULL);
+#endif
+}
+
+static int
+choose_context(module_state *state, PyObject *thread)
+{
+#if PY_VERSION_HEX >= 0x030E0000
+    PyObject *context = PyObject_GetAttr(thread, state->str__context);
+    bool given = context != NULL && !Py_IsNone(context);
+    Py_XDECREF(context);
+    if (context == NULL || given) {
+        return context == NULL ? -1 : 0;
+    }
+    PyObject *flags = PySys_GetObject("flags");
+    if (flags == NULL) {
+        PyErr_SetString(PyExc_AttributeError, "module 'sys' has no attribute 'flags'");
+        return -1;
+    }
+    PyObject *inherit = PyObject_GetAttrString(flags, "thread_inherit_context");
+    int inherits = inherit == NULL ? -1 : PyObject_IsTrue(inherit);
+    Py_XDECREF(inherit);
+    context = inherits < 0 ? NULL : inherits ? PyContext_CopyCurrent() : PyContext_New();
+    int status = context == NULL ? -1 : PyObject_SetAttr(thread, state->str__context, context);
+    Py_XDECREF(context);
+    return status;
+#else
+    (void)state, (void)thread;
+    return 0;
+#endif
+}
+
+/* The thread is in `_limbo`. */
+static int
+start_listed(module_state *state, PyObject *thread)
+{
+    PyObject *daemon = PyObject_GetAttr(thread, state->str_daemon);
+    int is_daemon = daemon == NULL ? -1 : PyObject_IsTrue(daemon);
+    boot_object *boot = is_daemon < 0 ? NULL : boot_new(state, thread, is_daemon);
+    PyObject *ident = boot == NULL ? NULL : start_os_thread(state, thread, (PyObject *)boot, daemon);
+    Py_XDECREF(daemon);
+    bool starts = ident != NULL || (boot != NULL && !change_state(boot, BOOT_CANCELLED));
+    if (starts) {
+        announce(state, thread, ident);
+    }
+    else if (boot != NULL) {
+        tstate_lock_give_back(state, thread, boot->place, false);
+    }
+    Py_XDECREF(boot);
+    Py_XDECREF(ident);
+    return starts ? 0 : -1;
+}
+
+static int
+start_quickly(module_state *state, PyObject *thread)
+{
+    PyObject *limbo = stdlib_name(state, state->str__limbo);
+    int status = limbo == NULL || choose_context(state, thread) < 0 ? -1 : PyObject_SetItem(limbo, thread, thread);
+    Py_XDECREF(limbo);
+    if (status < 0) {
+        return -1;
+    }
+    if (start_listed(state, thread) < 0) {
+        PyObject *exception = PyErr_GetRaisedException();
+        thread_leave_limbo(state, thread);
+        PyErr_SetRaisedException(exception);
+        return -1;
+    }
+    stats_count(&stats.threads);
+    return 0;
+}
+
+/* Whether it can be started now, and `_started` is our Event. */
+static int
+is_ready(module_state *state, PyObject *thread)
+{
+    PyObject *initialized = PyObject_GetAttr(thread, state->str__initialized);
+    int ready = initialized == NULL ? -1 : PyObject_IsTrue(initialized);
+    Py_XDECREF(initialized);
+    if (ready > 0) {
+        PyObject *started = PyObject_GetAttr(thread, state->str__started);
+        ready = started == NULL ? -1 : Py_IS_TYPE(started, state->event_type) && !event_object_is_set(started);
+        Py_XDECREF(started);
+    }
+    return ready;
+}
+
+/* Whether the standard library's start() would do the same, and no more: nothing of it is replaced or overridden. */
+static int
+is_usual(module_state *state, PyObject *thread)
+{
+    PyObject *steps[] = {state->str__bootstrap,     state->str__bootstrap_inner, state->str__set_ident,
+#if PY_VERSION_HEX >= 0x030E0000
+                         state->str__set_os_name,
+#endif
+#ifdef PY_HAVE_THREAD_NATIVE_ID
+                         state->str__set_native_id,
+#endif
+                         state->str__delete};
+    int usual = stdlib_is_inherited(state, (PyObject *)state->stdlib_thread_type, state->str_start);
+    for (size_t i = 0; usual > 0 && i < Py_ARRAY_LENGTH(steps); i++) {
+        usual = stdlib_is_inherited(state, thread, steps[i]);
+    }
+    if (usual <= 0) {
+        return usual;
+    }
+    PyObject *function = stdlib_name(state, state->str_start_function);
+    PyObject *ends = function == NULL ? NULL : stdlib_name(state, state->str__SHUTTING_DOWN);
+    usual = ends == NULL ? -1 : function == state->start_function && ends == Py_False;
+    Py_XDECREF(function);
+    Py_XDECREF(ends);
+    return usual;
+}
+
+PyDoc_STRVAR(
+    start_doc,
+    "start($module, self, /)\n--\n\n"
+    "Start a thread of control that calls run(); as threading.Thread.start.\n\n"
+    "Return at once: the thread is alive and has its ident then, but may not have begun to run. Raise RuntimeError\n"
+    "if it was started before, if the system allows no more threads, or at the interpreter's end.");
+
+static PyObject *
+thread_start(PyObject *module, PyObject *self)
+{
+    module_state *state = module_get_state(module);
+    if (state->thread_type == NULL) {
+        return module_is_cleared();
+    }
+    int quick = !PyObject_TypeCheck(self, state->thread_type) ? 0 : is_ready(state, self);
+    if (quick > 0) {
+        quick = is_usual(state, self);
+    }
+    if (quick <= 0) {
+        return quick < 0 ? NULL : stdlib_call(state, state->str_start, &self, 1, NULL);
+    }
+    return start_quickly(state, self) < 0 ? NULL : Py_NewRef(Py_None);
+}
+
+/* ident and native_id. Who asks for one wants to do something with the thread, so it has to be there: its thread state, its
+ * frames, and the native id, which it finds out itself. So this is where to wait for it to come up. */
+
+/* What the property of the standard library's Thread says. */
+static PyObject *
+read_property(module_state *state, PyObject *self, PyObject *name)
+{
+    PyObject *property = PyObject_GetAttr((PyObject *)state->stdlib_thread_type, name);
+    descrgetfunc get = property == NULL ? NULL : Py_TYPE(property)->tp_descr_get;
+    if (get == NULL) {
+        return property;
+    }
+    PyObject *value = get(property, self, (PyObject *)Py_TYPE(self));
+    Py_DECREF(property);
+    return value;
+}
+
+/* Whether it makes sense to wait for the thread: it is another one that is coming up. -1 with an exception set. */
+static int
+should_wait_for(module_state *state, PyObject *thread)
+{
+    PyObject *ident = PyObject_GetAttr(thread, state->str__ident);
+    if (ident == NULL) {
+        PyErr_Clear();
+        return 0;
+    }
+    bool other = PyLong_Check(ident) && PyLong_AsUnsignedLong(ident) != thread_ident();
+    PyErr_Clear();
+    Py_DECREF(ident);
+    return other ? thread_is_coming_up(state, thread) : 0;
+}
+
+static int
+wait_until_up(module_state *state, PyObject *thread)
+{
+    int64_t end = 0;
+    int coming_up;
+    while ((coming_up = should_wait_for(state, thread)) > 0) {
+        int64_t now = park_now();
+        end = end == 0 ? now + WAIT_AT_MOST : end;
+        if (now >= end) {
+            return 0;
+        }
+        sleep_detached(LOOK_AGAIN_AFTER);
+        if (PyErr_CheckSignals() < 0) {
+            return -1;
+        }
+    }
+    return coming_up;
+}
+
+static PyObject *
+get_when_up(PyObject *module, PyObject *self, PyObject *name)
+{
+    module_state *state = module_get_state(module);
+    if (state->stdlib_thread_type == NULL) {
+        return module_is_cleared();
+    }
+    return wait_until_up(state, self) < 0 ? NULL : read_property(state, self, name);
+}
+
+static PyObject *
+get_ident(PyObject *module, PyObject *self)
+{
+    return get_when_up(module, self, module_get_state(module)->str_ident);
+}
+
+static PyObject *
+get_native_id(PyObject *module, PyObject *self)
+{
+    return get_when_up(module, self, module_get_state(module)->str_native_id);
+}
+
+#define IDENT_DOC "The thread's identifier, as get_ident() returns it; None before the start."
+#define NATIVE_ID_DOC "The operating system's id of the thread; None before the start."
+
+static PyMethodDef get_ident_definition = {"ident", get_ident, METH_O, IDENT_DOC};
+static PyMethodDef get_native_id_definition = {"native_id", get_native_id, METH_O, NATIVE_ID_DOC};
+
+static int
+add_property(PyObject *module, PyTypeObject *type, PyMethodDef *getter)
+{
+    PyObject *function = PyCFunction_NewEx(getter, module, NULL);
+    PyObject *property = function == NULL ? NULL
+                                          : PyObject_CallFunction((PyObject *)&PyProperty_Type, "OOOs", function,
+                                                                  Py_None, Py_None, getter->ml_doc);
+    int status = property == NULL ? -1 : PyObject_SetAttrString((PyObject *)type, getter->ml_name, property);
+    Py_XDECREF(function);
+    Py_XDECREF(property);
+    return status;
+}
+
+static PyMethodDef start_methods[] = {{"start", thread_start, METH_O, start_doc}, {NULL}};
+
+int
+start_add_methods(PyObject *module, PyTypeObject *type)
+{
+#ifdef PY_HAVE_THREAD_NATIVE_ID
+    if (add_property(module, type, &get_native_id_definition) < 0) {
+        return -1;
+    }
+#else
+    (void)get_native_id_definition;
+#endif
+    return add_property(module, type, &get_ident_definition) < 0 ? -1 : module_add_methods(module, type, start_methods);
+}
+
+int
+start_setup(PyObject *module)
+{
+    module_state *state = module_get_state(module);
+#ifdef THREAD_HANDLE
+    state->start_function = module_import_from("_thread", "start_joinable_thread");
+    state->start_keywords = Py_BuildValue("(ss)", "handle", "daemon");
+    state->str_start_function = PyUnicode_InternFromString("_start_joinable_thread");
+    if (state->start_keywords == NULL) {
+        return -1;
+    }
+#else
+    state->start_function = module_import_from("_thread", "start_new_thread");
+    state->str_start_function = PyUnicode_InternFromString("_start_new_thread");
+#endif
+#if PY_VERSION_HEX >= 0x030C0000
+    PyObject *monitoring = module_import_from("sys", "monitoring");
+    state->get_monitoring_tool = monitoring == NULL ? NULL : PyObject_GetAttrString(monitoring, "get_tool");
+    Py_XDECREF(monitoring);
+    if (state->get_monitoring_tool == NULL) {
+        return -1;
+    }
+#endif
+#if PY_VERSION_HEX >= 0x030E0000
+    state->set_os_name = module_import_from("_thread", "set_name");
+    if (state->set_os_name == NULL) {
+        PyErr_Clear();
+    }
+#endif
+    if (state->start_function == NULL || state->str_start_function == NULL) {
+        return -1;
+    }
+    state->boot_type = (PyTypeObject *)PyType_FromModuleAndSpec(module, &boot_spec, NULL);
+    return state->boot_type == NULL ? -1 : 0;
+}
