@@ -1,19 +1,32 @@
+# What threading has is typed as threading's own: ours goes wherever theirs is asked for, and theirs where ours is.
 import sys
 from collections.abc import Callable
 from threading import (
     TIMEOUT_MAX as TIMEOUT_MAX,
+    Barrier as Barrier,
+    BoundedSemaphore as BoundedSemaphore,
     BrokenBarrierError as BrokenBarrierError,
+    Condition as Condition,
+    Event as Event,
     ExceptHookArgs as ExceptHookArgs,
+    Lock as Lock,
+    RLock as RLock,
+    Semaphore as Semaphore,
+    Thread as Thread,
     ThreadError as ThreadError,
+    Timer as Timer,
+    _DummyThread as _DummyThread,
     _RLock as _RLock,
     active_count as active_count,
     activeCount as activeCount,
+    current_thread as current_thread,
     currentThread as currentThread,
     enumerate as enumerate,
     get_ident as get_ident,
     get_native_id as get_native_id,
     getprofile as getprofile,
     gettrace as gettrace,
+    local as local,
     main_thread as main_thread,
     setprofile as setprofile,
     settrace as settrace,
@@ -24,21 +37,7 @@ from typing import Any
 
 from _typeshed import ProfileFunction, TraceFunction
 
-from cthreading._core import (
-    Barrier as Barrier,
-    BoundedSemaphore as BoundedSemaphore,
-    Condition as Condition,
-    Event as Event,
-    Lock as Lock,
-    RLock as RLock,
-    Semaphore as Semaphore,
-    Thread as Thread,
-    Timer as Timer,
-    _DummyThread as _DummyThread,
-    _MainThread as _MainThread,
-    current_thread as current_thread,
-    local as local,
-)
+from cthreading._core import _MainThread as _MainThread
 
 if sys.version_info >= (3, 12):
     from threading import (
@@ -47,11 +46,11 @@ if sys.version_info >= (3, 12):
     )
 
 if sys.version_info >= (3, 15):
-    from collections.abc import Iterable, Iterator
-    from types import TracebackType
+    from collections.abc import Iterable
+    from threading import concurrent_tee as concurrent_tee, serialize_iterator as serialize_iterator
     from typing import TypeVar
 
-    from typing_extensions import ParamSpec, Self
+    from typing_extensions import ParamSpec
 
     _T = TypeVar("_T")
     _P = ParamSpec("_P")
@@ -92,18 +91,7 @@ if sys.version_info >= (3, 15):
     __all__ += ["concurrent_tee", "serialize_iterator", "synchronized_iterator"]
 
 if sys.version_info >= (3, 15):
-    class serialize_iterator(Iterator[_T]):
-        def __init__(self, iterable: Iterable[_T]) -> None: ...
-        def __iter__(self) -> Self: ...
-        def __next__(self) -> _T: ...
-        def send(self, value: Any, /) -> _T: ...
-        def throw(
-            self, typ: type[BaseException], val: BaseException | object = ..., tb: TracebackType | None = ...
-        ) -> _T: ...
-        def close(self) -> None: ...
-
     def synchronized_iterator(func: Callable[_P, Iterable[_T]]) -> Callable[_P, serialize_iterator[_T]]: ...
-    def concurrent_tee(iterable: Iterable[_T], n: int = 2) -> tuple[Iterator[_T], ...]: ...
 
 _profile_hook: ProfileFunction | None
 _trace_hook: TraceFunction | None

@@ -1,16 +1,20 @@
 """What threading has from 3.15 on to share iterators between threads. The types of the items are in the stubs."""
 
+import cthreading
 from cthreading._core import Lock
 
+# With its slots. It can be imported on older versions, too, but has no use there.
+_theirs = cthreading._theirs.get("serialize_iterator", object)
 
-class serialize_iterator:
+
+class serialize_iterator(_theirs):  # type: ignore[misc, valid-type]
     """An iterator that several threads may use; as threading.serialize_iterator.
 
     One of them at a time is in the iterator that it wraps, that of iterable. send(), throw() and close() are those of
     a generator, one at a time as well; AttributeError if it has none.
     """
 
-    __slots__ = ("_iterator", "_lock")
+    __slots__ = ()
 
     def __init__(self, iterable):
         self._iterator = iter(iterable)

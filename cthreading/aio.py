@@ -1,7 +1,7 @@
 """For asyncio: a barrier where tasks wait for each other, and one where tasks and threads do.
 
-Barrier is asyncio.Barrier: the same states, order, errors and representation as that of the running Python. What may be
-noticed:
+Barrier derives from asyncio.Barrier: the same states, order, errors and representation as that of the running Python.
+What may be noticed:
 
 - Its methods are not functions written in Python: inspect.iscoroutinefunction(barrier.wait) is false. What they return
   is a coroutine for asyncio.iscoroutine, collections.abc.Coroutine and all of asyncio, not for inspect.iscoroutine, and

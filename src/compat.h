@@ -109,11 +109,17 @@ interpreter_allows_threads(void)
 #define Py_TPFLAGS_INLINE_VALUES 0
 #endif
 
-/* Where the pointer to the dict of such an instance lies: no version tells without making one. kind.c checks it. */
+/* Where the pointers to the dict and the weak references of such an instance lie: no version tells before there is one.
+ * kind.c checks it. */
 #ifdef Py_GIL_DISABLED
 #define MANAGED_DICT_OFFSET (-(Py_ssize_t)sizeof(PyObject *))
 #else
 #define MANAGED_DICT_OFFSET (-3 * (Py_ssize_t)sizeof(PyObject *))
+#endif
+#if PY_VERSION_HEX >= 0x030C0000
+#define MANAGED_WEAKREFS_OFFSET (MANAGED_DICT_OFFSET - (Py_ssize_t)sizeof(PyObject *))
+#else
+#define MANAGED_WEAKREFS_OFFSET ((Py_ssize_t)sizeof(PyObject))
 #endif
 
 /* Says that threads share this object, which lives as long as its module: free-threaded, they do not contend for its

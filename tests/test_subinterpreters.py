@@ -105,6 +105,30 @@ def test_side_by_side_with_the_main_interpreter(kind: str) -> None:
     check("exec(USE); run(USE, isolated); exec(USE); run(USE, isolated); print('done')", kind)
 
 
+ASK = """
+if True:
+    import asyncio, inspect, threading, weakref
+    import cthreading
+    from cthreading import aio
+
+    for name in ("Condition", "Semaphore", "BoundedSemaphore", "Event", "Barrier"):
+        theirs = getattr(threading, name)
+        it = getattr(cthreading, name)(*[2] * (name == "Barrier"))
+        assert isinstance(it, theirs) and type(it) in theirs.__subclasses__()
+        it.attribute = it
+        method = it.wait if hasattr(it, "wait") else it.acquire
+        assert inspect.ismethod(method) and weakref.WeakMethod(method)() == method
+    assert isinstance(aio.Barrier(2), asyncio.Barrier)
+    for name in ("Lock", "RLock", "local"):
+        assert isinstance(getattr(cthreading, name)(), type(getattr(threading, name)()))
+"""
+
+
+@kinds
+def test_objects_are_of_the_kind_that_their_own_interpreter_has(kind: str) -> None:
+    check(f"ASK = {ASK!r}\nexec(ASK)\nfor _ in range(5):\n    run(ASK, isolated)\nexec(ASK)\nprint('done')", kind)
+
+
 @kinds
 def test_many_one_after_the_other(kind: str) -> None:
     check("for _ in range(20): run(USE, isolated)\nprint('done')", kind)

@@ -7,6 +7,7 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
+import typing_kinds
 import typing_sample
 
 import cthreading
@@ -25,6 +26,10 @@ def names_used(tree: ast.AST) -> set[str]:
 def test_the_sample_works(capsys: pytest.CaptureFixture[str]) -> None:
     typing_sample.main()
     assert "Event: is_set" in capsys.readouterr().out
+
+
+def test_the_sample_of_both_modules_works() -> None:
+    typing_kinds.main()
 
 
 @pytest.mark.parametrize(("module", "alias"), [(cthreading, "threading"), (aio, "aio")], ids=["cthreading", "aio"])

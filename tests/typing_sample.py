@@ -26,45 +26,25 @@ def use_lock() -> None:
 
 
 def use_rlock() -> None:
-    class Counted(threading.RLock):
-        """A lock of a kind of its own."""
-
     lock = threading.RLock()
     assert_type(lock, threading.RLock)
     assert_type(lock.acquire(True, 0.5), bool)
-    assert_type(lock.locked(), bool)
+    if sys.version_info >= (3, 14):
+        assert_type(lock.locked(), bool)
     lock.release()
     with lock as first, lock as second:
         assert_type((first, second), tuple[bool, bool])
-    with Counted() as locked:
-        assert_type(locked, bool)
-
-
-class OwnLock:
-    """What Condition needs."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-
-    def acquire(self, blocking: bool = True) -> bool:
-        return self._lock.acquire(blocking)
-
-    def release(self) -> None:
-        self._lock.release()
 
 
 def use_condition() -> None:
     threading.Condition(threading.Lock())
     threading.Condition(lock=threading.RLock())
-    own = threading.Condition(OwnLock())
-    own.acquire()
-    own.notify()
-    own.release()
     condition = threading.Condition()
     with condition as owned:
         assert_type(owned, bool)
     assert_type(condition.acquire(timeout=1.5), bool)
-    assert_type(condition.locked(), bool)
+    if sys.version_info >= (3, 14):
+        assert_type(condition.locked(), bool)
     assert_type(condition.wait(0), bool)
     assert_type(condition.wait_for(lambda: "yes", timeout=0), str)
     condition.notify()
@@ -231,8 +211,8 @@ def use_iterators() -> None:
 async def use_aio() -> None:
     barrier = aio.Barrier(1)
     assert_type(await barrier.wait(), int)
-    async with barrier as position:
-        assert_type(position, int)
+    async with barrier:
+        pass
     assert_type((barrier.parties, barrier.n_waiting, barrier.broken), tuple[int, int, bool])
     await barrier.reset()
     await barrier.abort()

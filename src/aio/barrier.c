@@ -403,6 +403,15 @@ barrier_get_broken(barrier_object *self, void *Py_UNUSED(closure))
 }
 
 static PyObject *
+barrier_get_loop(barrier_object *self, void *Py_UNUSED(closure))
+{
+    guard_lock(&self->guard);
+    PyObject *loop = Py_XNewRef(self->loop);
+    guard_unlock(&self->guard);
+    return loop == NULL ? Py_NewRef(Py_None) : loop;
+}
+
+static PyObject *
 describe(barrier_object *self)
 {
     barrier_state state = get_state(self);
@@ -555,6 +564,7 @@ static PyGetSetDef barrier_getset[] = {
     {"broken", (getter)barrier_get_broken, NULL, "Whether the barrier is broken."},
     {"_count", (getter)barrier_get_count, NULL, "How many tasks have arrived and not left yet."},
     {"_parties", (getter)barrier_get_parties, NULL, "The same as parties."},
+    {"_loop", (getter)barrier_get_loop, NULL, "The event loop whose tasks wait here; None before one has waited."},
     {NULL},
 };
 

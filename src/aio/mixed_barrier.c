@@ -9,6 +9,7 @@
  * Once the last one has come, the round is complete but for the action: a timeout, or a task that is cancelled, does not
  * break it any more. Whoever comes while the action runs waits in the queues of newcomers. */
 #include "../sync/barrier.h"
+#include "../sync/method.h"
 #include "../sync/object.h"
 #include "../sync/timeout.h"
 #include "../sync/wait.h"
@@ -842,17 +843,11 @@ PyDoc_STRVAR(
     "barrier can be used again and again. Raise ValueError if parties is less than one.");
 
 static PyType_Slot barrier_slots[] = {
-    {Py_tp_doc, (void *)barrier_doc},
-    {Py_tp_new, barrier_new},
-    {Py_tp_init, barrier_init},
-    {Py_tp_traverse, barrier_traverse},
-    {Py_tp_clear, barrier_clear},
-    {Py_tp_dealloc, barrier_dealloc},
-    {Py_tp_repr, barrier_repr},
-    {Py_tp_methods, barrier_methods},
-    {Py_tp_members, barrier_members},
-    {Py_tp_getset, barrier_getset},
-    {0, NULL},
+    {Py_tp_doc, (void *)barrier_doc}, {Py_tp_new, barrier_new},
+    {Py_tp_init, barrier_init},       {Py_tp_traverse, barrier_traverse},
+    {Py_tp_clear, barrier_clear},     {Py_tp_dealloc, barrier_dealloc},
+    {Py_tp_repr, barrier_repr},       {Py_tp_members, barrier_members},
+    {Py_tp_getset, barrier_getset},   {0, NULL},
 };
 
 static PyType_Spec barrier_spec = {
@@ -870,7 +865,10 @@ aio_mixed_barrier_exec(PyObject *module)
     module_state *state = module_get_state(module);
     state->time_out_wait = PyCFunction_New(&time_out_wait_method, module);
     PyObject *type = state->time_out_wait == NULL ? NULL : PyType_FromModuleAndSpec(module, &barrier_spec, NULL);
-    int error = type == NULL ? -1 : PyModule_AddObjectRef(module, "_AioMixedBarrier", type);
+    int error = type == NULL ? -1 : methods_add(module, (PyTypeObject *)type, barrier_methods);
+    if (error == 0) {
+        error = PyModule_AddObjectRef(module, "_AioMixedBarrier", type);
+    }
     Py_XDECREF(type);
     return error;
 }

@@ -10,8 +10,8 @@ static bool
 has_plain_layout(PyTypeObject *type)
 {
     unsigned long wanted = Py_TPFLAGS_MANAGED_DICT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_BASETYPE | Py_TPFLAGS_HEAPTYPE;
-    return (type->tp_flags & wanted) == wanted && type->tp_weaklistoffset != 0 && type->tp_itemsize == 0 &&
-           type->tp_basicsize == (Py_ssize_t)sizeof(object_head);
+    return (type->tp_flags & wanted) == wanted && type->tp_weaklistoffset == MANAGED_WEAKREFS_OFFSET &&
+           type->tp_itemsize == 0 && type->tp_basicsize == (Py_ssize_t)sizeof(object_head);
 }
 
 PyTypeObject *
@@ -177,7 +177,7 @@ kind_add_type(PyObject *module, PyType_Spec *spec, PyTypeObject *base, PyMethodD
     return type;
 }
 
-/* Whether OBJECT_HEAD and MANAGED_DICT_OFFSET are true of this interpreter. -1 with an exception set. */
+/* Whether this interpreter lays an instance out as OBJECT_HEAD and compat.h say. Returns 0, or -1 with an exception set. */
 static int
 check_layout(PyTypeObject *plain)
 {

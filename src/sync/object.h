@@ -53,7 +53,9 @@ object_visit(PyObject *self, visitproc visit, void *arg)
 static inline void
 object_clear(PyObject *self)
 {
-    PyObject_ClearManagedDict(self);
+    if (object_has_dict(self) || (Py_TYPE(self)->tp_flags & Py_TPFLAGS_INLINE_VALUES)) {
+        PyObject_ClearManagedDict(self);
+    }
 }
 
 /* The first half of a dealloc; object_free is the second. In between, what else the object holds goes. */
@@ -61,12 +63,10 @@ static inline void
 object_begin_dealloc(PyObject *self)
 {
     PyObject_GC_UnTrack(self);
-    if (*(PyObject **)((char *)self + Py_TYPE(self)->tp_weaklistoffset) != NULL) {
+    if (*(PyObject **)((char *)self + MANAGED_WEAKREFS_OFFSET) != NULL) {
         PyObject_ClearWeakRefs(self);
     }
-    if (object_has_dict(self) || (Py_TYPE(self)->tp_flags & Py_TPFLAGS_INLINE_VALUES)) {
-        object_clear(self);
-    }
+    object_clear(self);
 }
 
 static inline void
