@@ -98,6 +98,17 @@ def test_signatures_are_those_of_the_standard_library(kind: str) -> None:
     assert str(inspect.signature(mine)) == ("()" if kind == "SimpleQueue" else "(maxsize=0)")
 
 
+@every_kind
+def test_nothing_of_theirs_is_inherited(kind: str) -> None:
+    """Their functions do the work only where ours call them."""
+    mine, theirs = getattr(ours, kind), getattr(queue, kind)
+    for base in theirs.__mro__[:-1]:
+        for name, value in vars(base).items():
+            if inspect.isfunction(value) or isinstance(value, property):
+                assert name in dir(mine)
+                assert inspect.getattr_static(mine, name) is not value, name
+
+
 @every_guarded_kind
 def test_methods_are_bound_methods(queues: ModuleType, kind: str) -> None:
     one = getattr(queues, kind)()
