@@ -67,6 +67,7 @@
     MODULE_STRING(function)                 \
     MODULE_STRING(ident)                    \
     MODULE_STRING(interval)                 \
+    MODULE_STRING(join)                     \
     MODULE_STRING(kwargs)                   \
     MODULE_STRING(native_id)                \
     MODULE_STRING(release)                  \

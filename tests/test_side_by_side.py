@@ -39,22 +39,15 @@ def test_a_thread_has_one_object(starter: Any) -> None:
     assert seen == [thread, thread, True, True]
 
 
-def test_the_main_thread_is_each_modules_own() -> None:
-    ours, theirs = cthreading.main_thread(), threading.main_thread()
-    assert type(ours) is cthreading._MainThread
-    assert type(theirs) is threading._MainThread
-    assert (ours.ident, ours.native_id, ours.name, ours.daemon) == (
-        theirs.ident,
-        theirs.native_id,
-        theirs.name,
-        theirs.daemon,
-    )
-    assert ours.is_alive()
-    assert ours in cthreading.enumerate()
-    assert theirs not in cthreading.enumerate()
-    assert theirs in threading.enumerate()
-    assert ours not in threading.enumerate()
-    assert cthreading.current_thread() is ours
+def test_the_main_thread_has_one_object_too() -> None:
+    main = cthreading.main_thread()
+    assert main is threading.main_thread()
+    assert type(main) is cthreading._MainThread
+    assert isinstance(main, cthreading.Thread)
+    assert isinstance(main, threading._MainThread)
+    assert main.is_alive()
+    assert cthreading.enumerate().count(main) == threading.enumerate().count(main) == 1
+    assert cthreading.current_thread() is threading.current_thread() is main
 
 
 @pytest.mark.parametrize("first", [threading, cthreading], ids=["threading", "cthreading"])
@@ -103,9 +96,11 @@ def test_all_names_of_threading_are_there() -> None:
         assert hasattr(cthreading, name)
 
 
-def test_nothing_but_exceptions_and_constants_is_borrowed() -> None:
-    same = {name for name in threading.__all__ if getattr(cthreading, name) is getattr(threading, name)}
-    assert same <= {"BrokenBarrierError", "ThreadError", "ExceptHookArgs", "TIMEOUT_MAX"}
+def test_the_types_are_our_own() -> None:
+    own = {name for name in threading.__all__ if getattr(cthreading, name) is not getattr(threading, name)}
+    locks = {"Lock", "RLock", "Condition", "Semaphore", "BoundedSemaphore", "Event", "Barrier"}
+    iterators = {"serialize_iterator", "synchronized_iterator", "concurrent_tee"}
+    assert own - iterators == locks | {"Thread", "Timer", "local", "current_thread"}
 
 
 def test_log_records_carry_the_threads_name() -> None:
@@ -125,19 +120,14 @@ def fail() -> None:
     raise ValueError("wrong")
 
 
-def test_an_excepthook_set_through_threading_serves_our_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("setter", [threading, cthreading], ids=["threading", "cthreading"])
+def test_an_excepthook_set_in_either_serves_the_threads_of_both(setter: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[Any] = []
-    monkeypatch.setattr(threading, "excepthook", seen.append)
-    thread = run(cthreading.Thread(target=fail))
-    assert [args.thread for args in seen] == [thread]
-    own: list[Any] = []
-    monkeypatch.setattr(cthreading, "excepthook", own.append)
-    thread = run(cthreading.Thread(target=fail))
-    assert [args.thread for args in own] == [thread]
-    assert len(seen) == 1
-    run(threading.Thread(target=fail))
-    assert len(seen) == 2
-    assert len(own) == 1
+    monkeypatch.setattr(setter, "excepthook", seen.append)
+    assert threading.excepthook is cthreading.excepthook
+    threads = [run(module.Thread(target=target)) for module in (threading, cthreading) for target in (fail, ord)]
+    assert [args.thread for args in seen] == threads
+    assert [args.exc_type for args in seen] == [ValueError, TypeError] * 2
 
 
 def tracer(*_: Any) -> None:
@@ -149,7 +139,7 @@ def other(*_: Any) -> None:
 
 
 @pytest.mark.parametrize("kind", ["trace", "profile"])
-def test_hooks_set_through_threading_serve_our_threads(kind: str) -> None:
+def test_hooks_set_in_either_serve_the_threads_of_both(kind: str) -> None:
     seen: list[Any] = []
 
     def look() -> None:
@@ -157,15 +147,13 @@ def test_hooks_set_through_threading_serve_our_threads(kind: str) -> None:
 
     before = getattr(threading, "get" + kind)()
     try:
-        getattr(threading, "set" + kind)(tracer)
-        run(cthreading.Thread(target=look))
-        getattr(cthreading, "set" + kind)(other)
-        run(cthreading.Thread(target=look))
-        run(threading.Thread(target=look))
+        for setter, hook in ((threading, tracer), (cthreading, other)):
+            getattr(setter, "set" + kind)(hook)
+            run(cthreading.Thread(target=look))
+            run(threading.Thread(target=look))
     finally:
-        getattr(cthreading, "set" + kind)(None)
         getattr(threading, "set" + kind)(before)
-    assert seen == [tracer, other, tracer]
+    assert seen == [tracer, tracer, other, other]
 
 
 def test_pytest_sees_exceptions_in_our_threads(tmp_path: Path) -> None:
@@ -237,8 +225,8 @@ def test_asynchronous_exceptions_reach_our_threads() -> None:
 
 @pytest.mark.parametrize("threads", ["cthreading", "threading", "both"])
 def test_exit_waits_for_the_threads_of_both(threads: str) -> None:
-    if threads != "cthreading" and sys.version_info[:3] in ((3, 12, 0), (3, 12, 1)):
-        pytest.skip("there, the standard library starts no threads while the interpreter waits for threads")
+    if sys.version_info[:3] in ((3, 12, 0), (3, 12, 1)):
+        pytest.skip("there, no threads are started while the interpreter waits for threads")
     run_python(
         """
         import sys, time

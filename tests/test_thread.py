@@ -506,12 +506,6 @@ def test_threads_cannot_be_pickled_nor_copied_deeply(module: ModuleType, make: A
             pickle.dumps(thread, protocol)
 
 
-def test_a_thread_is_not_copied_at_all() -> None:
-    """The standard library's copy shares the Event and the handle of the original: neither can be started well."""
-    with pytest.raises(TypeError, match=r"^cannot pickle '(cthreading\.)?Thread' object$"):
-        copy.copy(cthreading.Thread())
-
-
 class Job(threading.Thread):
     """Goes through pickle without what belongs to the running thread."""
 
@@ -702,7 +696,6 @@ def test_the_stack_size_is_honoured() -> None:
     before = module.stack_size()
     assert module.stack_size(size) == before
     try:
-        assert module.stack_size() == size
         if os.path.exists("/proc/self/statm"):
             memory = virtual_memory()
             go = module.Event()
@@ -838,6 +831,7 @@ def test_a_name_is_put_together_as_by_the_standard_library(label: Any, number: A
 
 
 def test_a_thread_that_goes_while_somebody_looks_through_dangling_disturbs_nobody() -> None:
+    gc.collect()
     threads = [cthreading.Thread() for _ in range(10)]
     before = len(cthreading._dangling)
     seen = 0

@@ -156,8 +156,11 @@ kind_make_type(PyObject *module, PyType_Spec *spec, PyTypeObject *base, PyTypeOb
     if (type == NULL) {
         return NULL;
     }
-    /* From 3.14 on every instance would have room for some attributes behind it, which it hardly ever uses. */
-    type->tp_flags &= ~(unsigned long)Py_TPFLAGS_INLINE_VALUES;
+    /* From 3.14 on every instance would have room for some attributes behind it, which it hardly ever uses. A debug build
+     * wants a class and those derived from it to be alike in that. */
+    if (PySys_GetObject("gettotalrefcount") == NULL) {
+        type->tp_flags &= ~(unsigned long)Py_TPFLAGS_INLINE_VALUES;
+    }
     if ((methods != NULL && methods_add(module, type, methods) < 0) ||
         refuse_inherited(module_get_state(module), type, kind) < 0) {
         Py_CLEAR(type);

@@ -25,12 +25,13 @@ typedef struct {
     OBJECT_HEAD
 } object_head;
 
-/* Whether the instance of one of our very types has, or has had, attributes of its own. */
+/* Whether the instance has, or may have, attributes of its own. */
 static inline bool
-object_has_dict(PyObject *self)
+object_has_attributes(PyObject *self)
 {
-    void *_Atomic *place = (void *_Atomic *)((char *)self + MANAGED_DICT_OFFSET);
-    return atomic_load_explicit(place, memory_order_relaxed) != NULL;
+    void *_Atomic *dict = (void *_Atomic *)((char *)self + MANAGED_DICT_OFFSET);
+    return atomic_load_explicit(dict, memory_order_relaxed) != NULL ||
+           (Py_TYPE(self)->tp_flags & Py_TPFLAGS_INLINE_VALUES) != 0;
 }
 
 /* Whether this is an instance of the very type that has this dealloc (a subclass has Python's own) with no attribute of
@@ -38,7 +39,7 @@ object_has_dict(PyObject *self)
 static inline bool
 object_is_plain(PyObject *self, destructor dealloc)
 {
-    return Py_TYPE(self)->tp_dealloc == dealloc && !object_has_dict(self);
+    return Py_TYPE(self)->tp_dealloc == dealloc && !object_has_attributes(self);
 }
 
 /* What a tp_traverse visits for the type and the dict, also in instances of subclasses. */
@@ -53,7 +54,7 @@ object_visit(PyObject *self, visitproc visit, void *arg)
 static inline void
 object_clear(PyObject *self)
 {
-    if (object_has_dict(self) || (Py_TYPE(self)->tp_flags & Py_TPFLAGS_INLINE_VALUES)) {
+    if (object_has_attributes(self)) {
         PyObject_ClearManagedDict(self);
     }
 }

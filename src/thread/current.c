@@ -60,7 +60,6 @@ static PyMethodDef current_functions[] = {
     {NULL},
 };
 
-/* The standard library may just have made another main thread's object: in a child forked by a thread without one. */
 static PyObject *
 adopt_main_thread(PyObject *module, PyObject *Py_UNUSED(ignored))
 {
@@ -71,15 +70,33 @@ adopt_main_thread(PyObject *module, PyObject *Py_UNUSED(ignored))
     return status < 0 ? NULL : Py_NewRef(Py_None);
 }
 
+/* In a forked child, after the standard library has made the calling thread the main thread, and perhaps a new object for
+ * it. What the system calls it has changed, which not every release minds. */
+static PyObject *
+after_fork(PyObject *module, PyObject *ignored)
+{
+    module_state *state = module_get_state(module);
+    PyObject *adopted = adopt_main_thread(module, ignored);
+#ifdef PY_HAVE_THREAD_NATIVE_ID
+    PyObject *main = adopted == NULL ? NULL : stdlib_name(state, state->str__main_thread);
+    Py_XSETREF(adopted, main == NULL ? NULL : PyObject_CallMethodNoArgs(main, state->str__set_native_id));
+    Py_XDECREF(main);
+#endif
+    return adopted;
+}
+
 static PyMethodDef adopt_main_thread_definition = {"_adopt_main_thread", adopt_main_thread, METH_NOARGS, NULL};
+static PyMethodDef after_fork_definition = {"_after_fork", after_fork, METH_NOARGS, NULL};
 
 int
 current_setup(PyObject *module)
 {
     PyObject *adopt = PyCFunction_NewEx(&adopt_main_thread_definition, module, NULL);
     PyObject *done = adopt == NULL ? NULL : PyObject_CallNoArgs(adopt);
-    int status = done == NULL ? -1 : module_call_after_fork(adopt);
+    PyObject *hook = done == NULL ? NULL : PyCFunction_NewEx(&after_fork_definition, module, NULL);
+    int status = hook == NULL ? -1 : module_call_after_fork(hook);
     Py_XDECREF(adopt);
     Py_XDECREF(done);
+    Py_XDECREF(hook);
     return status < 0 ? -1 : PyModule_AddFunctions(module, current_functions);
 }

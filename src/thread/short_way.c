@@ -170,30 +170,43 @@ set_started(module_state *state, PyObject *thread)
     return done == NULL ? -1 : 0;
 }
 
-/* With the registry's lock held: `_active[ident] = thread; del _limbo[thread]`, or, without a thread, `del _active[ident]`. */
+/* Takes the thread from one of `_active` and `_limbo` to the other, or out of `_active`, with the registry's lock held. */
+typedef enum { TO_ACTIVE, TO_LIMBO, OUT_OF_ACTIVE } move_kind;
+
 static int
-change_registry(module_state *state, PyObject *ident, PyObject *thread)
+move_unlocked(module_state *state, PyObject *ident, PyObject *thread, move_kind kind)
+{
+    PyObject *active = stdlib_name(state, state->str__active);
+    PyObject *limbo = active == NULL ? NULL : stdlib_name(state, state->str__limbo);
+    int status = limbo == NULL ? -1 : 0;
+    if (status == 0 && kind == TO_ACTIVE) {
+        status = PyObject_SetItem(active, ident, thread) < 0 ? -1 : PyObject_DelItem(limbo, thread);
+    }
+    else if (status == 0) {
+        status = kind == TO_LIMBO ? PyObject_SetItem(limbo, thread, thread) : 0;
+        status = status < 0 ? -1 : PyObject_DelItem(active, ident);
+    }
+    Py_XDECREF(active);
+    Py_XDECREF(limbo);
+    return status;
+}
+
+static int
+move(module_state *state, PyObject *ident, PyObject *thread, move_kind kind)
 {
     PyObject *lock = stdlib_name(state, state->str__active_limbo_lock);
     if (lock == NULL || thread_call_lock(lock, state->str_acquire) < 0) {
         Py_XDECREF(lock);
         return -1;
     }
-    PyObject *active = stdlib_name(state, state->str__active);
-    int status = active == NULL   ? -1
-                 : thread == NULL ? PyObject_DelItem(active, ident)
-                                  : PyObject_SetItem(active, ident, thread);
-    if (status == 0 && thread != NULL) {
-        status = thread_leave_limbo(state, thread);
-    }
-    Py_XDECREF(active);
+    int status = move_unlocked(state, ident, thread, kind);
     PyObject *exception = PyErr_GetRaisedException();
     int released = thread_call_lock(lock, state->str_release);
     Py_DECREF(lock);
     if (exception != NULL) {
         PyErr_SetRaisedException(exception);
     }
-    return status < 0 || released < 0 ? -1 : 0;
+    return released < 0 ? -1 : status;
 }
 
 static int
@@ -207,7 +220,7 @@ come_up(module_state *state, PyObject *thread, PyObject *ident, bool daemon)
         set_started(state, thread) < 0 || set_os_name(state, thread) < 0) {
         return -1;
     }
-    return change_registry(state, ident, thread);
+    return move(state, ident, thread, TO_ACTIVE);
 }
 
 static PyObject *
@@ -233,9 +246,8 @@ call(PyObject *target, PyObject *args, PyObject *kwargs, PyObject *context)
     return result;
 }
 
-/* As run(). */
-static int
-run(module_state *state, PyObject *thread)
+static PyObject *
+call_target(module_state *state, PyObject *thread)
 {
     PyObject *target = PyObject_GetAttr(thread, state->str__target);
     PyObject *args = target == NULL ? NULL : PyObject_GetAttr(thread, state->str__args);
@@ -252,31 +264,43 @@ run(module_state *state, PyObject *thread)
     Py_XDECREF(args);
     Py_XDECREF(kwargs);
     Py_XDECREF(context);
-    PyObject *exception = PyErr_GetRaisedException();
-    Py_XDECREF(result);
-    int status = exception == NULL ? 0 : -1;
-    /* What the thread has worked on may refer to the thread. */
-    if (PyObject_DelAttr(thread, state->str__target) < 0 || PyObject_DelAttr(thread, state->str__args) < 0 ||
-        PyObject_DelAttr(thread, state->str__kwargs) < 0) {
-        status = -1;
-    }
-    if (exception != NULL) {
-        PyErr_SetRaisedException(exception);
-    }
-    return status;
+    return result;
 }
 
-/* Hands the exception being raised to `_invoke_excepthook`, as one that is being handled. */
+/* What the thread has worked on may refer to the thread. */
 static int
-report(module_state *state, PyObject *thread)
+forget_target(module_state *state, PyObject *thread)
+{
+    return PyObject_DelAttr(thread, state->str__target) < 0 || PyObject_DelAttr(thread, state->str__args) < 0 ||
+                   PyObject_DelAttr(thread, state->str__kwargs) < 0
+               ? -1
+               : 0;
+}
+
+static PyObject *
+raise_again(PyObject *exception, PyObject *Py_UNUSED(args), PyObject *Py_UNUSED(keywords))
+{
+    PyErr_SetRaisedException(Py_NewRef(exception));
+    return NULL;
+}
+
+static PyMethodDef raise_again_definition = {"target", (PyCFunction)(void (*)(void))raise_again,
+                                             METH_VARARGS | METH_KEYWORDS, NULL};
+
+/* The target has raised. The long way from the beginning, with a target that raises the same: so the exception is reported
+ * as there, frames included. */
+static PyObject *
+take_long_way(module_state *state, PyObject *thread, PyObject *ident)
 {
     PyObject *exception = PyErr_GetRaisedException();
-    PyErr_SetHandledException(exception);
-    PyObject *done = PyObject_CallMethodOneArg(thread, state->str__invoke_excepthook, thread);
-    PyErr_SetHandledException(NULL);
+    PyObject *target = PyCFunction_New(&raise_again_definition, exception);
     Py_DECREF(exception);
-    Py_XDECREF(done);
-    return done == NULL ? -1 : 0;
+    if (set(thread, state->str__target, target) < 0 ||
+        set(thread, state->str__args, Py_NewRef(state->empty_tuple)) < 0 ||
+        set(thread, state->str__kwargs, PyDict_New()) < 0 || move(state, ident, thread, TO_LIMBO) < 0) {
+        return NULL;
+    }
+    return PyObject_CallMethodNoArgs(thread, state->str__bootstrap);
 }
 
 PyObject *
@@ -287,17 +311,20 @@ short_way_take(module_state *state, PyObject *thread, bool daemon)
         Py_XDECREF(ident);
         return NULL;
     }
-    int status = run(state, thread);
-    if (status < 0) {
-        status = report(state, thread);
+    PyObject *result = call_target(state, thread);
+    PyObject *done;
+    if (result == NULL) {
+        done = take_long_way(state, thread, ident);
     }
-    PyObject *exception = PyErr_GetRaisedException();
-    if (change_registry(state, ident, NULL) < 0 && exception == NULL) {
-        status = -1;
-    }
-    if (exception != NULL) {
-        PyErr_SetRaisedException(exception);
+    else {
+        Py_DECREF(result);
+        int forgotten = forget_target(state, thread);
+        PyObject *exception = PyErr_GetRaisedException();
+        done = move(state, ident, thread, OUT_OF_ACTIVE) < 0 || forgotten < 0 ? NULL : Py_NewRef(Py_None);
+        if (exception != NULL) {
+            PyErr_SetRaisedException(exception);
+        }
     }
     Py_DECREF(ident);
-    return status < 0 ? NULL : Py_NewRef(Py_None);
+    return done;
 }

@@ -309,6 +309,42 @@ choose_context(module_state *state, PyObject *thread)
 #endif
 }
 
+/* Whether `_started` is our Event, and set or not. Returns 0 if it is something else, -1 with an exception set. */
+typedef enum { UNKNOWN_EVENT, UNSET_EVENT, SET_EVENT } event_state;
+
+static int
+get_event_state(module_state *state, PyObject *thread)
+{
+    PyObject *started = PyObject_GetAttr(thread, state->str__started);
+    int result = started == NULL                           ? -1
+                 : !Py_IS_TYPE(started, state->event_type) ? UNKNOWN_EVENT
+                 : event_object_is_set(started)            ? SET_EVENT
+                                                           : UNSET_EVENT;
+    Py_XDECREF(started);
+    return result;
+}
+
+#ifdef THREAD_HANDLE
+/* The handle of a thread that could not be started counts as done, and is of no use any more: another one, so that the
+ * thread can be tried again. */
+static void
+renew_handle(module_state *state, PyObject *thread)
+{
+    PyObject *exception = PyErr_GetRaisedException();
+    PyObject *handle = PyObject_GetAttr(thread, state->THREAD_HANDLE);
+    PyObject *done = handle == NULL ? NULL : PyObject_CallMethod(handle, "is_done", NULL);
+    if (done == Py_True && get_event_state(state, thread) == UNSET_EVENT) {
+        thread_set_handle(state, thread);
+    }
+    Py_XDECREF(handle);
+    Py_XDECREF(done);
+    PyErr_Clear();
+    PyErr_SetRaisedException(exception);
+}
+#else
+#define renew_handle(state, thread)
+#endif
+
 /* The thread is in `_limbo`. */
 static int
 start_listed(module_state *state, PyObject *thread)
@@ -324,24 +360,48 @@ start_listed(module_state *state, PyObject *thread)
     }
     else if (boot != NULL) {
         tstate_lock_give_back(state, thread, boot->place, false);
+        renew_handle(state, thread);
     }
     Py_XDECREF(boot);
     Py_XDECREF(ident);
     return starts ? 0 : -1;
 }
 
+/* Enters the thread into `_limbo`. Returns 1 if it is there already: another thread starts it. */
+static int
+enter_limbo(PyObject *limbo, PyObject *thread)
+{
+#ifdef Py_GIL_DISABLED
+    if (PyDict_CheckExact(limbo)) {
+        return PyDict_SetDefaultRef(limbo, thread, thread, NULL);
+    }
+#endif
+    int found = PySequence_Contains(limbo, thread);
+    return found == 0 ? PyObject_SetItem(limbo, thread, thread) : found;
+}
+
+static int
+refuse_second_start(void)
+{
+    PyErr_SetString(PyExc_RuntimeError, "threads can only be started once");
+    return -1;
+}
+
 static int
 start_quickly(module_state *state, PyObject *thread)
 {
     PyObject *limbo = stdlib_name(state, state->str__limbo);
-    int status = limbo == NULL || choose_context(state, thread) < 0 ? -1 : PyObject_SetItem(limbo, thread, thread);
+    int found = limbo == NULL || choose_context(state, thread) < 0 ? -1 : enter_limbo(limbo, thread);
     Py_XDECREF(limbo);
-    if (status < 0) {
-        return -1;
+    if (found != 0) {
+        return found < 0 ? -1 : refuse_second_start();
     }
-    if (start_listed(state, thread) < 0) {
+    /* It may have been started, and have left, since that was looked at. */
+    int status = get_event_state(state, thread) == SET_EVENT ? refuse_second_start() : start_listed(state, thread);
+    if (status < 0) {
         PyObject *exception = PyErr_GetRaisedException();
         thread_leave_limbo(state, thread);
+        PyErr_Clear();
         PyErr_SetRaisedException(exception);
         return -1;
     }
@@ -357,11 +417,9 @@ is_ready(module_state *state, PyObject *thread)
     int ready = initialized == NULL ? -1 : PyObject_IsTrue(initialized);
     Py_XDECREF(initialized);
     if (ready > 0) {
-        PyObject *started = PyObject_GetAttr(thread, state->str__started);
-        ready = started == NULL ? -1 : Py_IS_TYPE(started, state->event_type) && !event_object_is_set(started);
-        Py_XDECREF(started);
+        ready = get_event_state(state, thread);
     }
-    return ready;
+    return ready < 0 ? -1 : ready == UNSET_EVENT;
 }
 
 /* Whether the standard library's start() would do the same, and no more: nothing of it is replaced or overridden. */

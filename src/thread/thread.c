@@ -359,6 +359,17 @@ share_name(module_state *state, PyObject *self, PyObject *handle)
 #define share_name(state, self, handle) (handle)
 #endif
 
+#ifdef THREAD_HANDLE
+int
+thread_set_handle(module_state *state, PyObject *self)
+{
+    PyObject *type = stdlib_known(state, _ThreadHandle);
+    PyObject *handle = type == NULL ? NULL : PyObject_CallNoArgs(type);
+    Py_XDECREF(type);
+    return set(self, state->THREAD_HANDLE, share_name(state, self, handle));
+}
+#endif
+
 /* The attributes that only some versions have. */
 static int
 set_by_version(module_state *state, PyObject *self, PyObject *context)
@@ -379,10 +390,7 @@ set_by_version(module_state *state, PyObject *self, PyObject *context)
     }
 #endif
 #ifdef THREAD_HANDLE
-    PyObject *type = stdlib_known(state, _ThreadHandle);
-    PyObject *handle = type == NULL ? NULL : PyObject_CallNoArgs(type);
-    Py_XDECREF(type);
-    return set(self, state->THREAD_HANDLE, share_name(state, self, handle));
+    return thread_set_handle(state, self);
 #else
     return set(self, state->str__tstate_lock, Py_NewRef(Py_None));
 #endif
@@ -552,9 +560,9 @@ timer_init(PyObject *module, PyObject *const *args, Py_ssize_t count, PyObject *
         return PyErr_Format(PyExc_TypeError, "Timer.__init__() missing required argument: '%s'",
                             names[values[0] == NULL ? 0 : 1]);
     }
-    int quick = may_initialize(state);
+    int quick = has_passed(state, state->thread_type, &state->checks.constructs, may_construct);
     if (quick == 0) {
-        PyObject *done = stdlib_call(state, state->str___init__, args, 1, NULL);
+        PyObject *done = PyObject_CallMethodOneArg((PyObject *)state->thread_type, state->str___init__, self);
         quick = done == NULL ? -1 : 1;
         Py_XDECREF(done);
     }
@@ -596,7 +604,35 @@ PyDoc_STRVAR(dummy_thread_doc,
              "_DummyThread()\n--\n\n"
              "The Thread of a thread that was not started by Thread.start().");
 
+#if PY_VERSION_HEX >= 0x030D0000 && PY_VERSION_HEX < 0x030E0000
+PyDoc_STRVAR(
+    thread_join_doc,
+    "join($module, self, /, timeout=None)\n--\n\n"
+    "Wait until the thread has ended; as threading.Thread.join. Raise RuntimeError, a PythonFinalizationError, for\n"
+    "a thread that never runs again as the interpreter is at its end: from 3.14 on the standard library does.");
+
+static PyObject *
+thread_join(PyObject *module, PyObject *const *args, Py_ssize_t count, PyObject *keywords)
+{
+    module_state *state = module_get_state(module);
+    if (Py_IsFinalizing() && count > 0) {
+        PyObject *alive = PyObject_CallMethod(args[0], "is_alive", NULL);
+        bool runs = alive == Py_True;
+        Py_XDECREF(alive);
+        if (alive == NULL || runs) {
+            return alive == NULL
+                       ? NULL
+                       : PyErr_Format(PyExc_PythonFinalizationError, "cannot join thread at interpreter shutdown");
+        }
+    }
+    return stdlib_call(state, state->str_join, args, count, keywords);
+}
+#endif
+
 static PyMethodDef thread_methods[] = {
+#if PY_VERSION_HEX >= 0x030D0000 && PY_VERSION_HEX < 0x030E0000
+    {"join", (PyCFunction)(void (*)(void))thread_join, METH_FASTCALL | METH_KEYWORDS, thread_join_doc},
+#endif
     {"__init__", (PyCFunction)(void (*)(void))thread_init, METH_FASTCALL | METH_KEYWORDS, thread_init_doc},
     {NULL},
 };

@@ -16,6 +16,11 @@
 #define THREAD_HANDLE str__handle
 #endif
 
+#ifdef THREAD_HANDLE
+/* Gives the thread a handle that has not been started. Returns -1 with an exception set. */
+int thread_set_handle(module_state *state, PyObject *thread);
+#endif
+
 /* Whether the thread is in `_limbo`: it has been started, and has not come as far as run(). -1 with an exception set. */
 int thread_is_coming_up(module_state *state, PyObject *thread);
 

@@ -181,6 +181,12 @@ wait_for_end(module_state *state, PyObject *thread, PyObject *block, int64_t dea
             Py_XDECREF(lock);
             return lock == NULL ? -1 : 1;
         }
+        if (Py_IsFinalizing() && Py_IsTrue(block)) {
+            /* The thread never runs again. */
+            Py_DECREF(lock);
+            PyErr_SetString(PyExc_RuntimeError, "cannot join thread at interpreter shutdown");
+            return -1;
+        }
         bool real = !Py_IS_TYPE(lock, state->lock_type);
         int passed = pass_through(state, lock, block, deadline);
         if (passed > 0 && real && note_end(state, thread, lock) < 0) {
@@ -201,16 +207,10 @@ read_deadline(PyObject *block, PyObject *timeout, int64_t *deadline)
     if (timeout == NULL || Py_IsFalse(block)) {
         return 0;
     }
-    double seconds = PyFloat_AsDouble(timeout);
-    if (PyErr_Occurred()) {
-        return -1;
-    }
-    if (seconds != -1) {
-        int64_t wait = wait_from_timeout(timeout);
-        *deadline = deadline_after(wait);
-        return wait < 0 ? -1 : 0;
-    }
-    return 0;
+    PyObject *args[] = {block, timeout};
+    int64_t wait = wait_from_acquire_arguments(args, 2, NULL);
+    *deadline = deadline_after(wait);
+    return wait < 0 ? -1 : 0;
 }
 
 PyDoc_STRVAR(wait_for_tstate_lock_doc,
