@@ -283,7 +283,7 @@ is_overridden(queue_object *self, int64_t in_class, PyObject *name)
         return class < 0 ? -1 : 1;
     }
     PyObject *const names[] = {name, NULL};
-    return queue_may_have_own(self) ? queue_has_own(self, names) : 0;
+    return object_has_attributes((PyObject *)self) ? queue_has_own(self, names) : 0;
 }
 
 /* A queue without a state has not been initialized: put and get will say so. */

@@ -150,13 +150,6 @@ queue_class(queue_object *self)
     return queue_look_at_class(self);
 }
 
-/* Whether the object may have attributes in a dict. */
-static inline bool
-queue_may_have_own(queue_object *self)
-{
-    return object_has_dict((PyObject *)self) || (Py_TYPE(self)->tp_flags & Py_TPFLAGS_INLINE_VALUES);
-}
-
 typedef enum {
     WAY_FAILED = -1, /* with an exception set */
     BY_CONTAINER,
@@ -177,8 +170,9 @@ queue_manner_of(queue_object *self)
 {
     int64_t class = queue_class(self);
     bool usual = atomic_load_explicit(&self->usual, memory_order_relaxed) == USUAL_ALL;
-    if (__builtin_expect(
-            class < 0 || !usual || (class & (CLASS_HAS_HOOKS | CLASS_IS_UNUSUAL)) || queue_may_have_own(self), 0)) {
+    if (__builtin_expect(class < 0 || !usual || (class & (CLASS_HAS_HOOKS | CLASS_IS_UNUSUAL)) ||
+                             object_has_attributes((PyObject *)self),
+                         0)) {
         return queue_manner_slow(self, class);
     }
     return (queue_manner){BY_CONTAINER, (queue_kind)(class & CLASS_KIND)};
