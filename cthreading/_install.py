@@ -137,11 +137,18 @@ class _GivenWay(ModuleType):
 
 
 def _give_way() -> None:
-    """Have the standard library's threading in its place again, also for those who hold cthreading as `threading`."""
+    """Have the standard library's threading in its place again, also for those who hold cthreading as `threading`.
+
+    And for classes that derive from our Thread: what that has of its own goes, so they inherit what is patched.
+    """
     with _lock:
-        if installed():
-            uninstall()
-            _set_class(cthreading, _GivenWay)
+        if not installed():
+            return
+        for ours in (_core.Thread, _core.Timer):
+            for name in vars(ours).keys() & vars(_names[ours.__name__]).keys() - {"__module__", "__doc__"}:
+                delattr(ours, name)
+        uninstall()
+        _set_class(cthreading, _GivenWay)
 
 
 def _give_way_before(module: ModuleType, name: str, patches_threads: Callable[..., object]) -> None:

@@ -10,7 +10,6 @@ import compare_tools
 import pytest
 from compare_tools import FOLDER, TOOLS, WAYS, Tool
 
-
 INSTALLED = [tool for tool in TOOLS if not tool.missing]
 MISSING = sorted({package for tool in TOOLS for package in tool.missing})
 
@@ -23,7 +22,7 @@ def test_what_a_tool_does_with_threads(tool: Tool, way: str) -> None:
 
 @pytest.mark.skipif(bool(MISSING), reason=f"not installed: {', '.join(MISSING)}")
 def test_all_tools_are_tried() -> None:
-    assert INSTALLED == [*TOOLS]
+    assert [*TOOLS] == INSTALLED
 
 
 def test_each_program_is_run_and_says_what_it_checks() -> None:
