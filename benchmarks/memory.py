@@ -6,7 +6,9 @@ import subprocess
 import sys
 
 KINDS = ["Lock", "RLock", "Condition", "Semaphore", "BoundedSemaphore", "Event"]
+QUEUES = ["Queue", "PriorityQueue", "SimpleQueue"]
 MODULES = ["threading", "cthreading"]
+SHARE = 20  # of the queues, which are large, one in so many
 
 
 def resident_bytes() -> int:
@@ -18,7 +20,8 @@ def resident_bytes() -> int:
 
 
 def bytes_each(module: str, kind: str, count: int) -> float:
-    make = getattr(importlib.import_module(module), kind)
+    home = module if kind not in QUEUES else "queue" if module == "threading" else "cthreading.queue"
+    make = getattr(importlib.import_module(home), kind)
     made = [make() for _ in range(1000)]
     made = [None] * count
     before = resident_bytes()
@@ -42,8 +45,9 @@ def main() -> None:
         print(bytes_each(*options.one, options.count))
         return
     print(f"{options.count:,} of each, bytes each\n{'':<18}{MODULES[0]:>12}{MODULES[1]:>12}{'ratio':>9}")
-    for kind in KINDS:
-        theirs, ours = (measure(module, kind, options.count) for module in MODULES)
+    for kind in KINDS + QUEUES:
+        count = options.count // SHARE if kind in QUEUES else options.count
+        theirs, ours = (measure(module, kind, count) for module in MODULES)
         print(f"{kind:<18}{theirs:>12.1f}{ours:>12.1f}{theirs / ours:>8.2f}x", flush=True)
 
 

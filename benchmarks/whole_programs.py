@@ -1,11 +1,14 @@
 """Small whole programs over threading, or over another module in its place.
 
-The modules of the standard library that a program uses are imported anew, with that module under the name `threading`:
-so programs over the one and over the other run in one process, in turns. (cthreading.install() would replace it for the
-whole process.) Each function takes the module and a number of rounds and returns what these cost.
+The modules of the standard library that a program uses are imported anew, with that module under the name `threading`,
+and cthreading.queue under the name `queue` if it is cthreading: so programs over the one and over the other run in one
+process, in turns. (cthreading.install() would replace it for the whole process.) Each function takes the module and a
+number of rounds and returns what these cost.
 """
 
+import asyncio
 import atexit
+import concurrent.futures
 import importlib
 import subprocess
 import sys
@@ -17,14 +20,14 @@ from time import sleep
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
-from cthreading.bench import Cost, cost_since, read_meter, time_together
+from cthreading.bench import Cost, cost_since, queue_over, read_meter, time_together
 
 THREADED_MODULES = [
-    "queue",
     "concurrent.futures._base",
     "concurrent.futures.thread",
     "socketserver",
     "http.server",
+    "multiprocessing.pool",
 ]
 
 HTTP_CLIENT = Path(__file__).with_name("http_client.py")
@@ -45,19 +48,25 @@ def put_back(name: str, module: ModuleType | None) -> None:
 def library_over(threading: Any) -> SimpleNamespace:
     """New copies of the modules that use threading, with this one under its name."""
     importlib.import_module("concurrent.futures")
-    replaced = ["threading", *THREADED_MODULES]
+    importlib.import_module("multiprocessing.pool")
+    queue = queue_over(threading)
+    replaced = ["threading", "queue", *THREADED_MODULES]
     kept = {name: sys.modules.pop(name, None) for name in replaced}
     sys.modules["threading"] = threading
+    sys.modules["queue"] = queue
     try:
         copies = {name: importlib.import_module(name) for name in THREADED_MODULES}
     finally:
         for name, module in kept.items():
             put_back(name, module)
     assert all(vars(copy)["threading"] is threading for copy in copies.values() if "threading" in vars(copy))
+    assert all(vars(copy)["queue"] is queue for copy in copies.values() if "queue" in vars(copy))
     return SimpleNamespace(
-        Queue=copies["queue"].Queue,
+        Queue=queue.Queue,
         ThreadPoolExecutor=copies["concurrent.futures.thread"].ThreadPoolExecutor,
         ThreadingHTTPServer=copies["http.server"].ThreadingHTTPServer,
+        Future=copies["concurrent.futures._base"].Future,
+        ThreadPool=copies["multiprocessing.pool"].ThreadPool,
         BaseHTTPRequestHandler=copies["http.server"].BaseHTTPRequestHandler,
     )
 
@@ -69,27 +78,23 @@ def time_inside(threading: Any, work: Callable[[], Cost], *others: Callable[[], 
     return costs[0]
 
 
-def queue_alone(threading: Any, rounds: int) -> Cost:
-    queue = library_over(threading).Queue()
-    begin = read_meter()
-    for i in range(rounds):
-        queue.put(i)
-        queue.get()
-    return cost_since(begin)
+def producers_and_consumers(pairs: int) -> Callable[[Any, int], Cost]:
+    """So many threads that put and as many that get, on one queue."""
 
+    def run(threading: Any, rounds: int) -> Cost:
+        queue = library_over(threading).Queue()
 
-def bounded_queue(threading: Any, rounds: int) -> Cost:
-    queue = library_over(threading).Queue(10)
+        def consume() -> None:
+            for _ in range(rounds):
+                queue.get()
 
-    def consume() -> None:
-        for _ in range(rounds):
-            queue.get()
+        def produce() -> None:
+            for i in range(rounds):
+                queue.put(i)
 
-    def produce() -> None:
-        for i in range(rounds):
-            queue.put(i)
+        return time_together(threading, produce, *[produce] * (pairs - 1), *[consume] * pairs)
 
-    return time_together(threading, produce, consume)
+    return run
 
 
 def whispers(threads: int) -> Callable[[Any, int], Cost]:
@@ -166,6 +171,38 @@ def pool_one_by_one(threading: Any, rounds: int) -> Cost:
             pool.submit(int).result()
 
     return with_warm_pool(threading, submit)
+
+
+def to_thread_one_by_one(threading: Any, rounds: int) -> Cost:
+    """asyncio.to_thread, awaited one at a time."""
+    library = library_over(threading)
+
+    async def main() -> Cost:
+        # set_default_executor() wants one of the class that asyncio knows.
+        vars(asyncio.get_running_loop())["_default_executor"] = library.ThreadPoolExecutor(4)
+        for _ in range(10):
+            await asyncio.to_thread(int)
+        begin = read_meter()
+        for _ in range(rounds):
+            await asyncio.to_thread(int)
+        return cost_since(begin)
+
+    known = concurrent.futures.Future
+    vars(concurrent.futures)["Future"] = library.Future
+    try:
+        return asyncio.run(main())
+    finally:
+        vars(concurrent.futures)["Future"] = known
+
+
+def dummy_pool_map(threading: Any, rounds: int) -> Cost:
+    """The pool of multiprocessing.dummy: one map of eight tasks after the other."""
+    with library_over(threading).ThreadPool(4) as pool:
+        pool.map(int, range(100), 1)
+        begin = read_meter()
+        for _ in range(rounds):
+            pool.map(int, range(8), 1)
+        return cost_since(begin)
 
 
 def event_under_lock(threading: Any, rounds: int) -> Cost:

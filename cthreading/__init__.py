@@ -86,21 +86,21 @@ _sys.modules[__name__].__class__ = _Module
 _active = _theirs["_active"]
 
 
-def install():
-    """Put cthreading in the place of threading, for the whole program.
+def install(queue=True):
+    """Put cthreading in the place of threading, and cthreading.queue in that of queue, for the whole program.
 
     From then on `import threading` gives cthreading, a threading that was imported before passes on to it, and the
-    modules of the standard library that had taken names from threading have ours. So do the processes that
-    multiprocessing starts. Locks, threads and classes that already exist keep their kind, and so do the names that
-    other modules have taken with `from threading import ...`: install first. It counts for this interpreter, not for
-    its subinterpreters.
+    modules of the standard library that had taken names from threading have ours. So it is with the classes of queue;
+    with queue false, that module is left alone. It holds in the processes that multiprocessing starts, too. Locks,
+    threads, queues and classes that already exist keep their kind, and so do the names that other modules have taken
+    with `from threading import ...`: install first. It counts for this interpreter, not for its subinterpreters.
 
     Any thread may call it, and more than once. RuntimeError where gevent or eventlet has put greenlets in the place of
     threads: what waits here makes the operating system's thread wait, and with it all of them.
     """
     from cthreading import _install
 
-    _install.install()
+    _install.install(queue)
 
 
 def uninstall():

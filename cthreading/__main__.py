@@ -6,8 +6,8 @@ USAGE = "usage: python -m cthreading [OPTION ...] (FILE | -m MODULE | -c CODE | 
 
 HELP = f"""{USAGE}
 
-Run a program with cthreading in the place of threading, in the processes that
-multiprocessing starts as well. Everything else is as python does it.
+Run a program with cthreading in the place of threading, and cthreading.queue in
+that of queue, in the processes that multiprocessing starts as well. Everything else is as python does it.
 
   FILE           a script, or a directory or zip file with a __main__.py in it
   -m MODULE      a module or package, found by its name
@@ -21,6 +21,7 @@ options:
   --stats        at exit, write to standard error how many threads the program
                  started, how many locks it made, how often it waited, and how
                  long; for its main process
+  --no-queue     leave queue alone
 """
 
 
@@ -41,22 +42,25 @@ def _version() -> str:
         return "(not installed)"
 
 
-def _parse(arguments: list[str]) -> tuple[bool, str, str, list[str]]:
-    """Sort out whether --stats is there, and the program.
+def _parse(arguments: list[str]) -> tuple[bool, bool, str, str, list[str]]:
+    """Sort out whether queue is to be replaced, whether --stats is there, and the program.
 
     That is how it is given ("-m", "-c" or ""), what it is, and its arguments.
     """
+    queue = True
     stats = False
     for position, argument in enumerate(arguments):
         rest = arguments[position + 1 :]
         if argument == "--stats":
             stats = True
+        elif argument == "--no-queue":
+            queue = False
         elif argument[:2] in ("-m", "-c"):
             attached = [argument[2:]] if argument[2:] else []
             if not attached and not rest:
                 raise _UsageError(f"argument {argument}: expected one argument")
             what, *rest = attached + rest
-            return stats, argument[:2], what, rest
+            return queue, stats, argument[:2], what, rest
         elif argument in ("-h", "--help"):
             print(HELP, end="")
             raise SystemExit(0)
@@ -64,11 +68,11 @@ def _parse(arguments: list[str]) -> tuple[bool, str, str, list[str]]:
             print("cthreading", _version())
             raise SystemExit(0)
         elif argument == "--" and rest:
-            return stats, "", rest[0], rest[1:]
+            return queue, stats, "", rest[0], rest[1:]
         elif argument.startswith("-") and argument != "-":
             raise _UsageError(f"unrecognized arguments: {argument}")
         else:
-            return stats, "", argument, rest
+            return queue, stats, "", argument, rest
     raise _UsageError("a program is needed: FILE, -m MODULE, -c CODE or -")
 
 
@@ -157,14 +161,14 @@ def _is_python_m() -> bool:
 def main() -> None:
     """Run the program that sys.argv names. The process ends with it."""
     try:
-        stats, how, what, arguments = _parse(sys.argv[1:])
+        queue, stats, how, what, arguments = _parse(sys.argv[1:])
     except _UsageError as error:
         print(f"{USAGE}\npython -m cthreading: error: {error}", file=sys.stderr)
         raise SystemExit(2) from None
     import cthreading
     from cthreading import _core
 
-    cthreading.install()
+    cthreading.install(queue)
     if stats:
         _start_stats()
     program = _prepare(how, what, arguments)

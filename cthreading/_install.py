@@ -28,6 +28,8 @@ os.register_at_fork(after_in_child=_lock._at_fork_reinit)  # type: ignore[attr-d
 
 # Namespace, name, what was there, what is there now.
 _replaced: list[tuple[dict[str, Any], str, Any, Any]] = []
+# Whether queue's classes are to be replaced, too.
+_queues_wanted = False
 # What sys.modules and the class of its module were before; None while not installed.
 _before: tuple[ModuleType | None, type] | None = None
 _module_class = type(cthreading)
@@ -92,7 +94,7 @@ def _on_cthreading(path: str | bytes, arguments: Sequence[str | bytes]) -> list[
         if "from multiprocessing.spawn import" in code or "from multiprocessing.forkserver import" in code:
             arguments[at] = (
                 f"import sys; sys.path.append({_FOLDER!r}); import cthreading; sys.path.pop(); "
-                f"cthreading.install(); {code}"
+                f"cthreading.install({'' if _queues_wanted else 'queue=False'}); {code}"
             )
     return arguments
 
@@ -172,6 +174,21 @@ def _eventlet_patches_threads(**on: object) -> object:
     return on.get("thread", on.get("all", True not in on.values()))
 
 
+def _put_queues_in_place(queue: ModuleType) -> None:
+    """Put ours in the place of the classes of the module queue, unless that is to be left alone."""
+    if not _queues_wanted or any(namespace is vars(queue) for namespace, *_ in _replaced):
+        return
+    from cthreading import queue as ours
+
+    names = [name for name in ours.__all__ if getattr(ours, name) is not getattr(queue, name)]
+    taken = {id(getattr(queue, name)): getattr(ours, name) for name in names}
+    for namespace in _stdlib_namespaces():
+        if namespace is not vars(ours):
+            for name, value in namespace.copy().items():
+                if id(value) in taken:
+                    _replace(namespace, name, taken[id(value)])
+
+
 def _have_dill_pickle(dill: Any) -> None:
     """Have dill pickle our types: it knows the interpreter's locks by their types, and what is built from them."""
     dill.register(cthreading.Lock)(dill.Pickler.dispatch[_thread.LockType])
@@ -201,6 +218,7 @@ def _have_dill_pickle(dill: Any) -> None:
 _AWAITED: dict[str, Callable[[ModuleType], None]] = {
     "multiprocessing.managers": _replace_registered_types,
     "multiprocessing.util": _redirect_children,
+    "queue": _put_queues_in_place,
     "gevent.monkey": lambda module: _give_way_before(module, "patch_thread", _gevent_patches_threads),
     "dill._dill": _have_dill_pickle,
     "eventlet.patcher": lambda module: _give_way_before(module, "monkey_patch", _eventlet_patches_threads),
@@ -234,11 +252,16 @@ class _Watch:
         return exec_module
 
 
-def install() -> None:
-    global _before
+def install(queue: bool) -> None:
+    global _before, _queues_wanted
     with _lock:
         if installed():
+            if queue and not _queues_wanted:
+                _queues_wanted = True
+                if "queue" in sys.modules:
+                    _put_queues_in_place(sys.modules["queue"])
             return
+        _queues_wanted = queue
         patcher = _green()
         if patcher is not None:
             raise RuntimeError(

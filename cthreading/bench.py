@@ -419,7 +419,9 @@ def start_and_join(threads: int, target: Callable[[], object] = int) -> Callable
 
 
 def queue_over(threading: Any) -> Any:
-    """A copy of the module queue whose threading is this one."""
+    """The module queue that belongs to this module: cthreading's own, or a copy of the standard library's on it."""
+    if threading is cthreading:
+        return importlib.import_module("cthreading.queue")
     spec = importlib.util.find_spec("queue")
     assert spec is not None
     assert spec.loader is not None
@@ -429,21 +431,52 @@ def queue_over(threading: Any) -> Any:
     return module
 
 
-def queue_round_trips(threading: Any, rounds: int) -> Cost:
-    queue = queue_over(threading)
-    ping, pong = queue.Queue(), queue.Queue()
+def queue_round_trips(kind: str) -> Callable[[Any, int], Cost]:
+    def run(threading: Any, rounds: int) -> Cost:
+        make = getattr(queue_over(threading), kind)
+        ping, pong = make(), make()
 
-    def here() -> None:
+        def here() -> None:
+            for i in range(rounds):
+                ping.put(i)
+                pong.get()
+
+        def there() -> None:
+            for i in range(rounds):
+                ping.get()
+                pong.put(i)
+
+        return time_together(threading, here, there)
+
+    return run
+
+
+def queue_alone(kind: str) -> Callable[[Any, int], Cost]:
+    """One thread that puts an item and gets it again."""
+
+    def run(threading: Any, rounds: int) -> Cost:
+        queue = getattr(queue_over(threading), kind)()
+        begin = read_meter()
         for i in range(rounds):
-            ping.put(i)
-            pong.get()
+            queue.put(i)
+            queue.get()
+        return cost_since(begin)
 
-    def there() -> None:
+    return run
+
+
+def bounded_queue(threading: Any, rounds: int) -> Cost:
+    queue = queue_over(threading).Queue(10)
+
+    def consume() -> None:
+        for _ in range(rounds):
+            queue.get()
+
+    def produce() -> None:
         for i in range(rounds):
-            ping.get()
-            pong.put(i)
+            queue.put(i)
 
-    return time_together(threading, here, there)
+    return time_together(threading, produce, consume)
 
 
 def lock_loops(threads: int) -> Callable[[Any, int], Cost]:
@@ -536,7 +569,12 @@ HAND_OVER = [
     HandOver("Thread: start 50, join 50", start_and_join(50)),
     HandOver("Thread: start + join, Python code", start_and_join(1, do_nothing)),
     HandOver("Thread: start 50, join 50, Python code", start_and_join(50, do_nothing)),
-    HandOver("queue.Queue: ping-pong", queue_round_trips),
+    HandOver("queue.Queue: put + get", queue_alone("Queue")),
+    HandOver("queue.PriorityQueue: put + get", queue_alone("PriorityQueue")),
+    HandOver("queue.SimpleQueue: put + get", queue_alone("SimpleQueue")),
+    HandOver("queue.Queue(10): two threads", bounded_queue),
+    HandOver("queue.Queue: ping-pong", queue_round_trips("Queue")),
+    HandOver("queue.SimpleQueue: ping-pong", queue_round_trips("SimpleQueue")),
     HandOver("Lock: 4 threads, a turn each", lock_loops(4)),
     HandOver("aio.Barrier(10): a round", task_rounds(10)),
     HandOver("aio.MixedBarrier: 4 threads, 4 tasks", mixed_rounds(4, 4)),

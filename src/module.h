@@ -119,6 +119,25 @@ typedef struct {
     PyTypeObject *thread_type;
     PyTypeObject *main_thread_type;
     PyTypeObject *dummy_thread_type;
+    PyTypeObject *deque_type;
+    PyObject *deque_append;
+    PyObject *deque_popleft;
+    PyObject *list_pop;
+    PyObject *heap_push;
+    PyObject *heap_pop;
+    PyObject *queue_empty;
+    PyObject *queue_full;
+    PyObject *queue_shut_down;
+    PyObject *queue_standard; /* the dict of the standard library's Queue as it was */
+    PyObject *queue_own[3];   /* those of our types, by kind: what is in there is not overridden */
+    PyTypeObject *simple_queue_type;
+    PyTypeObject *simple_queue_standard;
+    PyObject *str_init_hook;
+    PyObject *str_qsize;
+    PyObject *str_put_hook;
+    PyObject *str_get_hook;
+    PyObject *str_put;
+    PyObject *str_get;
     PyTypeObject *boot_type;
     PyTypeObject *stdlib_thread_type;
     PyTypeObject *stdlib_main_thread_type;
@@ -203,6 +222,9 @@ PyObject *whole_number(PyObject *number);
 /* Issues a DeprecationWarning that names the caller's line. Returns -1 if that raised. */
 int warn_deprecated(const char *message);
 
+/* Makes SimpleQueue and adds it to the module. Returns -1 with an exception set. */
+int simple_queue_make(PyObject *module);
+
 /* The entries of module.c's table. Each returns -1 with an exception set on failure. */
 int method_exec(PyObject *module);
 int kind_exec(PyObject *module);
@@ -222,6 +244,7 @@ int exit_exec(PyObject *module);
 int thread_exec(PyObject *module);
 int stats_exec(PyObject *module);
 int install_exec(PyObject *module);
+int queue_exec(PyObject *module);
 int command_exec(PyObject *module);
 
 #endif

@@ -29,6 +29,11 @@ if sys.version_info[:3] in ((3, 12, 0), (3, 12, 1)):
         "that waits for the new thread to run"
     )
 
+if sys.version_info >= (3, 15):
+    EXCLUSIONS["test_queue.CSimpleQueueTest.test_simplequeue_sizeof"] = (
+        "the size in memory has to be that of the standard library's own fields"
+    )
+
 # The same for compare_stdlib.py, which runs the suites of what stands on threading: by reason, the cases that fail
 # there on cthreading only, and cannot hold for another implementation.
 STDLIB_REASONS = {
@@ -44,6 +49,9 @@ STDLIB_REASONS = {
     "thread to run": (
         "test_concurrent_futures.ThreadPoolShutdownTest.test_cancel_futures",  # in 3.11
         "test_concurrent_futures.test_shutdown.ThreadPoolShutdownTest.test_cancel_futures",
+    ),
+    "the size in memory has to be that of the standard library's own fields": (
+        "test_queue.CSimpleQueueTest.test_simplequeue_sizeof",  # from 3.15 on
     ),
     "of ten threads that are started one after the other some have to have ended, but start() does not wait for them "
     "to run": ("test_socketserver.MiscTestCase.test_threads_reaped",),

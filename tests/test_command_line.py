@@ -363,3 +363,10 @@ def test_under_a_tool_that_runs_modules(place: Path) -> None:
     assert status == 1
     assert "cthreading" not in err
     assert "ZeroDivisionError" in err
+
+
+@pytest.mark.parametrize(("options", "kind"), [([], "cthreading.queue"), (["--no-queue"], "queue")])
+def test_queues_are_ours_unless_left_alone(place: Path, options: list[str], kind: str) -> None:
+    show = "import queue, threading; print(queue.Queue.__module__, threading.__name__)"
+    outcome = run(place, "-m", "cthreading", *options, "-c", show)
+    assert (outcome.out, outcome.status) == (f"{kind} cthreading\n", 0)

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import _threading_local
 import doctest
+import importlib.abc
+import importlib.machinery
 import importlib.util
 import inspect
 import sys
@@ -18,6 +20,7 @@ from typing import Any
 import pytest
 
 import cthreading
+import cthreading.queue
 
 try:
     from test import lock_tests, support  # noqa: F401
@@ -58,11 +61,11 @@ def cases_of(module: ModuleType) -> dict[str, type[unittest.TestCase]]:
     }
 
 
-def collect(module: ModuleType, **changes: dict[str, Any]) -> None:
+def collect(module: ModuleType, prefix: str = "", **changes: dict[str, Any]) -> None:
     """Makes every test case class of the module one of this module, with attributes changed where given."""
     for name, case in cases_of(module).items():
-        prefix = module.__name__.removeprefix("test.test_").title().replace("_", "")
-        globals()[f"{prefix}_{name}"] = type(name, (case,), {"__module__": __name__, **changes.get(name, {})})
+        where = prefix + module.__name__.removeprefix("test.test_").title().replace("_", "")
+        globals()[f"{where}_{name}"] = type(name, (case,), {"__module__": __name__, **changes.get(name, {})})
 
 
 class LockTests(lock_tests.LockTests):
@@ -118,6 +121,23 @@ collect(local_tests, ThreadLocalTest={"_local": cthreading.local}, PyThreadingLo
 queue_tests = import_on_cthreading("test.test_queue", "queue")
 collect(queue_tests)
 
+
+class QueueIsOurs(importlib.abc.MetaPathFinder, importlib.abc.Loader):
+    """Whoever imports queue, afresh or not, gets the names of cthreading.queue."""
+
+    def find_spec(self, name: str, path: object, target: object = None) -> importlib.machinery.ModuleSpec | None:
+        return importlib.util.spec_from_loader(name, self) if name == "queue" else None
+
+    def exec_module(self, module: ModuleType) -> None:
+        vars(module).update({name: getattr(cthreading.queue, name) for name in cthreading.queue.__all__})
+        vars(module)["_PySimpleQueue"] = cthreading.queue.SimpleQueue
+
+
+sys.meta_path.insert(0, QueueIsOurs())
+own_queue_tests = import_on_cthreading("test.test_queue", "queue")
+del sys.meta_path[0]
+collect(own_queue_tests, prefix="Own")
+
 sched_tests = import_on_cthreading("test.test_sched", "queue", "sched")
 collect(sched_tests)
 
@@ -142,5 +162,8 @@ def test_they_run_on_cthreading() -> None:
         assert queue.threading is cthreading
         assert type(queue.Queue().mutex) is cthreading.Lock
         assert type(queue.Queue().not_empty) is cthreading.Condition
+    for queue in (own_queue_tests.py_queue, own_queue_tests.c_queue):
+        assert queue.Queue is cthreading.queue.Queue
+        assert queue.SimpleQueue is cthreading.queue.SimpleQueue
     assert sched_tests.sched.threading is cthreading
     assert sys.modules["threading"] is not cthreading

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import queue
 import re
 import threading
 from collections.abc import Iterator
@@ -14,11 +15,12 @@ from typing import Any
 import pytest
 
 import cthreading
+import cthreading.queue
 from cthreading import aio, bench
 
 ROOT = Path(__file__).resolve().parent.parent
 
-PAGES = {"cthreading", "cthreading.aio", "cthreading.bench"}
+PAGES = {"cthreading", "cthreading.aio", "cthreading.bench", "cthreading.queue"}
 
 OLD_NAMES = {"activeCount", "currentThread"}
 """Their docstrings name the new ones, as those of isSet, setDaemon and their like do."""
@@ -35,6 +37,8 @@ def is_ours(value: Any) -> bool:
 
 
 def origin_of(name: str) -> ModuleType:
+    if name.startswith("cthreading.queue."):
+        return queue
     return asyncio if name.startswith("cthreading.aio.") else threading
 
 
@@ -52,7 +56,11 @@ def names_of(module: ModuleType) -> Iterator[tuple[str, Any]]:
                     yield f"{name}.{attribute}", part
 
 
-PUBLIC = {f"{module.__name__}.{name}": value for module in (cthreading, aio, bench) for name, value in names_of(module)}
+PUBLIC = {
+    f"{module.__name__}.{name}": value
+    for module in (cthreading, aio, bench, cthreading.queue)
+    for name, value in names_of(module)
+}
 
 CALLED = {
     name: value

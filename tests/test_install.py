@@ -643,3 +643,108 @@ def test_what_is_installed_stays_where_threads_are_not_replaced(greenery: str, c
         assert patched.__wrapped__ is gevent.monkey.patch_thread
         """
     run_python(code, greenery).check()
+
+
+def test_queues_are_put_in_place_and_taken_back() -> None:
+    run_python(
+        """
+        import concurrent.futures.thread as pools, queue
+        import cthreading
+        before = {name: getattr(queue, name) for name in queue.__all__}
+        kept = queue.Queue()
+        for _ in range(2):
+            cthreading.install()
+            cthreading.install()
+            import cthreading.queue as ours
+            for name, value in before.items():
+                assert getattr(queue, name) is getattr(ours, name), name
+            assert queue.Empty is before["Empty"]
+            assert type(pools.ThreadPoolExecutor(1)._work_queue) is ours.SimpleQueue
+            assert type(kept) is before["Queue"]
+            cthreading.uninstall()
+            assert {name: getattr(queue, name) for name in queue.__all__} == before
+        """
+    ).check()
+
+
+def test_a_queue_that_is_imported_later_is_ours_too() -> None:
+    run_python(
+        """
+        import sys
+        import cthreading
+        cthreading.install()
+        assert "queue" not in sys.modules
+        import queue
+        import logging.handlers, multiprocessing.dummy
+        ours = cthreading.queue
+        assert queue.Queue is ours.Queue
+        assert multiprocessing.dummy.Queue is ours.Queue
+        listener = logging.handlers.QueueListener(queue.Queue())
+        listener.start()
+        listener.stop()
+        """
+    ).check()
+
+
+def test_queue_is_left_alone_if_wanted() -> None:
+    run_python(
+        """
+        import queue
+        import cthreading
+        theirs = queue.Queue
+        cthreading.install(queue=False)
+        cthreading.install(queue=False)
+        assert queue.Queue is theirs
+        assert type(queue.Queue().mutex) is cthreading.Lock
+        cthreading.install()
+        assert queue.Queue is cthreading.queue.Queue
+        cthreading.install(queue=False)
+        assert queue.Queue is cthreading.queue.Queue
+        cthreading.uninstall()
+        assert queue.Queue is theirs
+        """
+    ).check()
+
+
+@pytest.mark.parametrize("option", ["", "queue=False"])
+def test_processes_of_multiprocessing_have_the_same_queues(tmp_path: Path, option: str) -> None:
+    script = tmp_path / "main.py"
+    script.write_text(
+        f"""
+import multiprocessing, sys
+import cthreading
+
+def kind():
+    import queue
+    return queue.Queue.__module__
+
+if __name__ == "__main__":
+    cthreading.install({option})
+    with multiprocessing.get_context("spawn").Pool(1) as pool:
+        print(pool.apply(kind))
+""",
+        encoding="utf-8",
+    )
+    done = subprocess.run(
+        [sys.executable, str(script)], capture_output=True, text=True, env=child_environment(), timeout=60, check=False
+    )
+    assert done.stdout.strip() == ("queue" if option else "cthreading.queue"), done.stderr
+
+
+def test_what_stands_on_queues_works() -> None:
+    run_python(
+        """
+        import cthreading
+        cthreading.install()
+        import asyncio, concurrent.futures, logging, logging.handlers, multiprocessing.dummy, queue
+        with concurrent.futures.ThreadPoolExecutor(3) as pool:
+            assert list(pool.map(abs, range(-50, 0))) == list(range(50, 0, -1))
+        assert asyncio.run(asyncio.to_thread(abs, -1)) == 1
+        with multiprocessing.dummy.Pool(3) as pool:
+            assert pool.map(abs, [-1, -2, -3]) == [1, 2, 3]
+        records = queue.SimpleQueue()
+        logging.getLogger().addHandler(logging.handlers.QueueHandler(records))
+        logging.warning("written")
+        assert records.get(timeout=5).getMessage() == "written"
+        """
+    ).check()

@@ -11,7 +11,7 @@ import typing_kinds
 import typing_sample
 
 import cthreading
-from cthreading import aio
+from cthreading import aio, queue
 
 
 def names_used(tree: ast.AST) -> set[str]:
@@ -32,7 +32,9 @@ def test_the_sample_of_both_modules_works() -> None:
     typing_kinds.main()
 
 
-@pytest.mark.parametrize(("module", "alias"), [(cthreading, "threading"), (aio, "aio")], ids=["cthreading", "aio"])
+@pytest.mark.parametrize(
+    ("module", "alias"), [(cthreading, "threading"), (aio, "aio"), (queue, "queue")], ids=["cthreading", "aio", "queue"]
+)
 def test_the_sample_uses_every_public_name(module: ModuleType, alias: str) -> None:
     used = names_used(ast.parse(Path(typing_sample.__file__).read_text(encoding="utf-8")))
     assert {f"{alias}.{name}" for name in module.__all__} - used == set()

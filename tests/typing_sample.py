@@ -1,12 +1,13 @@
 """Uses every public name as a program may. mypy and pyright check it, both strictly; test_typing.py runs it."""
 
 import asyncio
+import queue as standard_queue
 import sys
 from types import FrameType, TracebackType
 from typing import Any, assert_type
 
 import cthreading as threading
-from cthreading import aio, bench
+from cthreading import aio, bench, queue
 
 PATIENCE = 30.0
 
@@ -233,6 +234,57 @@ async def use_aio() -> None:
     mixed.reset()
 
 
+def take_first(source: standard_queue.Queue[int]) -> int:
+    return source.get(block=True, timeout=PATIENCE)
+
+
+class Named(queue.LifoQueue[str]):
+    def _put(self, item: str) -> None:
+        super()._put(item.title())
+
+
+def use_queues() -> None:
+    numbers: queue.Queue[int] = queue.Queue(maxsize=3)
+    numbers.put(1)
+    numbers.put(2, False)
+    numbers.put_nowait(3)
+    assert_type((numbers.qsize(), numbers.empty(), numbers.full(), numbers.maxsize), tuple[int, bool, bool, int])
+    assert_type(take_first(numbers), int)
+    assert_type(numbers.get_nowait(), int)
+    numbers.task_done()
+    numbers.task_done()
+    with numbers.mutex:
+        numbers.queue.clear()
+    for condition in (numbers.not_empty, numbers.not_full, numbers.all_tasks_done):
+        with condition:
+            condition.notify_all()
+    numbers.unfinished_tasks = 0
+    numbers.join()
+    names = Named()
+    names.put("ada")
+    assert_type(names.get(), str)
+    ordered: queue.PriorityQueue[tuple[int, str]] = queue.PriorityQueue()
+    ordered.put((2, "b"))
+    assert_type(ordered.get(), tuple[int, str])
+    simple: standard_queue.SimpleQueue[bytes] = queue.SimpleQueue()
+    simple.put(b"")
+    assert_type(simple.get(timeout=PATIENCE), bytes)
+    try:
+        simple.get_nowait()
+    except queue.Empty as error:
+        assert_type(error, standard_queue.Empty)
+    try:
+        queue.Queue[int](1).put_nowait(1)
+    except queue.Full:
+        raise
+    if sys.version_info >= (3, 13):
+        numbers.shutdown(immediate=True)
+        try:
+            numbers.get()
+        except queue.ShutDown:
+            assert_type(numbers.is_shutdown, bool)
+
+
 def use_bench() -> None:
     assert_type(bench.main(["--quick", "--only", "^Event: is_set$"]), int)
 
@@ -251,6 +303,7 @@ def main() -> None:
     use_hooks()
     use_iterators()
     asyncio.run(use_aio())
+    use_queues()
     use_bench()
 
 

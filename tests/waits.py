@@ -5,6 +5,7 @@ A Wait blocks the thread that calls block() until another calls let_go(), and ca
 
 from __future__ import annotations
 
+import queue
 import sys
 import threading
 import time
@@ -14,6 +15,14 @@ from types import ModuleType
 from typing import Any
 
 from helpers import PATIENCE, Crew, wait_until
+
+import cthreading
+import cthreading.queue
+
+
+def queue_of(module: ModuleType) -> ModuleType:
+    """The module queue that belongs to this one."""
+    return cthreading.queue if module is cthreading else queue
 
 
 class Wait:
@@ -185,6 +194,66 @@ class BarrierWait(Wait):
         assert not self.barrier.broken
 
 
+class GetWait(Wait):
+    kind = "Queue"
+
+    def __init__(self, module: ModuleType) -> None:
+        super().__init__(module)
+        self.empty = queue_of(module).Empty
+        self.queue = getattr(queue_of(module), self.kind)()
+        self.put = 0
+
+    def block(self, timeout: float | None = None) -> bool:
+        try:
+            self.queue.get(timeout=timeout)
+        except self.empty:
+            return False
+        return True
+
+    def let_go(self) -> None:
+        self.put += 1
+        self.queue.put(self.put)
+
+    def check(self) -> None:
+        assert self.queue.qsize() == 0
+        if self.kind != "SimpleQueue":
+            assert self.queue.unfinished_tasks == self.put
+            assert not self.queue.mutex.locked()
+
+
+class SimpleGetWait(GetWait):
+    kind = "SimpleQueue"
+
+
+class PriorityGetWait(GetWait):
+    kind = "PriorityQueue"
+
+
+class PutWait(Wait):
+    """One item fills the queue."""
+
+    def __init__(self, module: ModuleType) -> None:
+        super().__init__(module)
+        self.full = queue_of(module).Full
+        self.queue = queue_of(module).Queue(1)
+        self.queue.put(None)
+
+    def block(self, timeout: float | None = None) -> bool:
+        try:
+            self.queue.put(None, timeout=timeout)
+        except self.full:
+            return False
+        return True
+
+    def let_go(self) -> None:
+        self.queue.get(timeout=PATIENCE)
+        self.queue.task_done()
+
+    def check(self) -> None:
+        assert self.queue.qsize() == self.queue.unfinished_tasks == 1
+        assert not self.queue.mutex.locked()
+
+
 class ForeignLock:
     """A lock of somebody else's, with no more than a lock must have."""
 
@@ -218,6 +287,10 @@ KINDS: dict[str, Callable[[ModuleType], Wait]] = {
     "BoundedSemaphore": BoundedSemaphoreWait,
     "Event": EventWait,
     "Barrier": BarrierWait,
+    "Queue.get": GetWait,
+    "Queue.put": PutWait,
+    "PriorityQueue.get": PriorityGetWait,
+    "SimpleQueue.get": SimpleGetWait,
 }
 
 

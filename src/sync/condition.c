@@ -10,6 +10,7 @@
 
 #include <math.h>
 
+#include "condition.h"
 #include "lock.h"
 #include "kind.h"
 #include "private_condition.h"
@@ -929,6 +930,30 @@ condition_notify_private(PyObject *condition)
     }
     Py_DECREF(lock);
     return taken < 0 ? -1 : 0;
+}
+
+PyObject *
+condition_make(module_state *state, PyObject *lock)
+{
+    return PyObject_CallOneArg((PyObject *)state->condition_type, lock);
+}
+
+waitqueue *
+condition_waiters(PyObject *condition)
+{
+    return &((condition_object *)condition)->queue;
+}
+
+int
+condition_wait_held(PyObject *condition, int64_t deadline)
+{
+    return wait_on_lock((condition_object *)condition, deadline);
+}
+
+void
+condition_notify_all_held(PyObject *condition)
+{
+    notify_waiters((condition_object *)condition, PERMITS_MAX);
 }
 
 int

@@ -109,9 +109,8 @@ is_over(PyObject *timeout)
     return over;
 }
 
-/* The nanoseconds of a float or int that needs no further look, or -1. */
-static int64_t
-usual_nanoseconds(PyObject *timeout)
+int64_t
+wait_from_usual(PyObject *timeout)
 {
     int64_t nanoseconds;
     if (PyFloat_CheckExact(timeout)) {
@@ -129,7 +128,7 @@ wait_from_timeout(PyObject *timeout)
     if (timeout == Py_None) {
         return PARK_FOREVER;
     }
-    int64_t nanoseconds = usual_nanoseconds(timeout);
+    int64_t nanoseconds = wait_from_usual(timeout);
     if (nanoseconds >= 0) {
         return nanoseconds;
     }
@@ -173,7 +172,7 @@ wait_from_usual_timeout(PyObject *const *args, Py_ssize_t count, PyObject *keywo
         memcmp(PyUnicode_1BYTE_DATA(keyword), "timeout", 7) != 0) {
         return -1;
     }
-    return usual_nanoseconds(args[0]);
+    return wait_from_usual(args[0]);
 }
 
 int64_t

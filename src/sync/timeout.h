@@ -12,6 +12,9 @@ int64_t deadline_after(int64_t nanoseconds);
  * Returns -1 with TypeError, ValueError (NaN) or OverflowError set, and changes nothing then. */
 int timeout_to_nanoseconds(PyObject *seconds, int64_t *nanoseconds);
 
+/* The nanoseconds of a float or int that needs no further look, or -1. */
+int64_t wait_from_usual(PyObject *timeout);
+
 /* The `timeout` of Condition.wait and what is built on it, as nanoseconds: PARK_FOREVER for None, 0 for zero and less.
  * Returns -1 with an exception set. */
 int64_t wait_from_timeout(PyObject *timeout);
