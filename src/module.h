@@ -149,9 +149,10 @@ typedef struct {
 #undef STDLIB_NAME
 
     /* No objects from here on. */
-    version_checks checks;  /* see thread/thread.c */
-    uint64_t known_version; /* see thread/stdlib.h */
-    int watcher;            /* one more than its number, 0 without one */
+    version_checks checks;          /* see thread/thread.c */
+    uint64_t known_version;         /* see thread/stdlib.h */
+    int watcher;                    /* one more than its number, 0 without one */
+    Py_ssize_t shutdown_locks_left; /* see thread/tstate_lock.c */
 } module_state;
 
 extern struct PyModuleDef module_definition;

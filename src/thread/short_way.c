@@ -7,6 +7,7 @@
 #include "short_way.h"
 
 #include "../sync/event.h"
+#include "registry.h"
 #include "stdlib.h"
 #include "thread.h"
 #include "tstate_lock.h"
@@ -107,7 +108,7 @@ short_way_is_open(module_state *state, PyObject *thread)
         open = is_none_in_stdlib(state, state->str__profile_hook);
     }
     int monitored = open > 0 ? is_monitored(state) : 0;
-    return monitored < 0 ? -1 : open > 0 && !monitored ? 1 : open;
+    return monitored < 0 ? -1 : monitored ? 0 : open;
 }
 
 /* The steps. */
@@ -170,45 +171,6 @@ set_started(module_state *state, PyObject *thread)
     return done == NULL ? -1 : 0;
 }
 
-/* Takes the thread from one of `_active` and `_limbo` to the other, or out of `_active`, with the registry's lock held. */
-typedef enum { TO_ACTIVE, TO_LIMBO, OUT_OF_ACTIVE } move_kind;
-
-static int
-move_unlocked(module_state *state, PyObject *ident, PyObject *thread, move_kind kind)
-{
-    PyObject *active = stdlib_name(state, state->str__active);
-    PyObject *limbo = active == NULL ? NULL : stdlib_name(state, state->str__limbo);
-    int status = limbo == NULL ? -1 : 0;
-    if (status == 0 && kind == TO_ACTIVE) {
-        status = PyObject_SetItem(active, ident, thread) < 0 ? -1 : PyObject_DelItem(limbo, thread);
-    }
-    else if (status == 0) {
-        status = kind == TO_LIMBO ? PyObject_SetItem(limbo, thread, thread) : 0;
-        status = status < 0 ? -1 : PyObject_DelItem(active, ident);
-    }
-    Py_XDECREF(active);
-    Py_XDECREF(limbo);
-    return status;
-}
-
-static int
-move(module_state *state, PyObject *ident, PyObject *thread, move_kind kind)
-{
-    PyObject *lock = stdlib_name(state, state->str__active_limbo_lock);
-    if (lock == NULL || thread_call_lock(lock, state->str_acquire) < 0) {
-        Py_XDECREF(lock);
-        return -1;
-    }
-    int status = move_unlocked(state, ident, thread, kind);
-    PyObject *exception = PyErr_GetRaisedException();
-    int released = thread_call_lock(lock, state->str_release);
-    Py_DECREF(lock);
-    if (exception != NULL) {
-        PyErr_SetRaisedException(exception);
-    }
-    return released < 0 ? -1 : status;
-}
-
 static int
 come_up(module_state *state, PyObject *thread, PyObject *ident, bool daemon)
 {
@@ -220,7 +182,7 @@ come_up(module_state *state, PyObject *thread, PyObject *ident, bool daemon)
         set_started(state, thread) < 0 || set_os_name(state, thread) < 0) {
         return -1;
     }
-    return move(state, ident, thread, TO_ACTIVE);
+    return registry_move(state, ident, thread, TO_ACTIVE, NULL);
 }
 
 static PyObject *
@@ -297,7 +259,7 @@ take_long_way(module_state *state, PyObject *thread, PyObject *ident)
     Py_DECREF(exception);
     if (set(thread, state->str__target, target) < 0 ||
         set(thread, state->str__args, Py_NewRef(state->empty_tuple)) < 0 ||
-        set(thread, state->str__kwargs, PyDict_New()) < 0 || move(state, ident, thread, TO_LIMBO) < 0) {
+        set(thread, state->str__kwargs, PyDict_New()) < 0 || registry_move(state, ident, thread, TO_LIMBO, NULL) < 0) {
         return NULL;
     }
     return PyObject_CallMethodNoArgs(thread, state->str__bootstrap);
@@ -320,7 +282,7 @@ short_way_take(module_state *state, PyObject *thread, bool daemon)
         Py_DECREF(result);
         int forgotten = forget_target(state, thread);
         PyObject *exception = PyErr_GetRaisedException();
-        done = move(state, ident, thread, OUT_OF_ACTIVE) < 0 || forgotten < 0 ? NULL : Py_NewRef(Py_None);
+        done = registry_move(state, ident, thread, TO_NOTHING, NULL) < 0 || forgotten < 0 ? NULL : Py_NewRef(Py_None);
         if (exception != NULL) {
             PyErr_SetRaisedException(exception);
         }

@@ -8,7 +8,8 @@
  *     _limbo: the thread is listed
  *     the interpreter starts it  --------------->   boot_call
  *     _ident, _started: it is alive                   _bootstrap, _bootstrap_inner: the standard library's own, which
- *     start() returns                                 set both again, enter the thread into _active, call run()
+ *     _active instead of _limbo                       set both again, take the thread from _limbo to _active,
+ *     start() returns                                 and call run()
  *
  * So each private step is taken, and the frames are there that debuggers look for. If one of these steps is not the
  * standard library's own, somebody wants to know when it is taken: then all goes the standard library's way, waiting
@@ -16,12 +17,12 @@
 #include "start.h"
 
 #include <stdatomic.h>
-#include <sched.h>
 #include <time.h>
 
 #include "../park/park.h"
 #include "../stats.h"
 #include "../sync/event.h"
+#include "registry.h"
 #include "short_way.h"
 #include "stdlib.h"
 #include "thread.h"
@@ -38,7 +39,7 @@
 
 /* What the new thread calls. */
 
-enum { BOOT_NEW, BOOT_RUNS, BOOT_CANCELLED };
+enum { BOOT_NEW = REGISTRY_WAITS, BOOT_RUNS, BOOT_CANCELLED };
 
 /* It passes for the thread's bound method `_bootstrap`, where audit hooks and error messages show it. */
 typedef struct {
@@ -66,47 +67,62 @@ sleep_detached(int64_t nanoseconds)
     Py_END_ALLOW_THREADS
 }
 
-/* Whether the exception being raised is a MemoryError, or came up while one was handled. */
+/* Whether the exception is a MemoryError, or came up while one was handled. */
 static bool
-lacks_memory(void)
+lacks_memory(PyObject *exception)
 {
-    PyObject *raised = PyErr_GetRaisedException();
-    PyObject *exception = Py_XNewRef(raised);
     bool found = false;
+    Py_INCREF(exception);
     while (exception != NULL && !found) {
         found = PyErr_GivenExceptionMatches(exception, PyExc_MemoryError);
         Py_SETREF(exception, PyException_GetContext(exception));
     }
     Py_XDECREF(exception);
-    PyErr_SetRaisedException(raised);
     return found;
 }
 
+/* Returns as `_bootstrap` does, or NULL without an exception: it could not even begin. */
 static PyObject *
 bootstrap_once(module_state *state, boot_object *self)
 {
     int open = short_way_is_open(state, self->thread);
-    if (open < 0) {
-        PyErr_Clear();
+    PyErr_Clear();
+    if (open > 0) {
+        return short_way_take(state, self->thread, self->daemon);
     }
-    return open > 0 ? short_way_take(state, self->thread, self->daemon) : PyObject_CallNoArgs(self->bootstrap);
+    /* The standard library's steps take the thread from `_limbo`. */
+    if (registry_back_to_limbo(state, self->thread) < 0) {
+        PyErr_Clear();
+        return NULL;
+    }
+    return PyObject_CallNoArgs(self->bootstrap);
 }
 
-/* Is the thread, until it has come as far as run(). */
+/* Whether what failed is to be tried again: it did not come as far as run(), for lack of memory. */
+static bool
+should_retry(module_state *state, boot_object *self)
+{
+    PyObject *exception = PyErr_GetRaisedException();
+    if (exception == NULL) {
+        return true;
+    }
+    bool retry = lacks_memory(exception) && registry_has_in_limbo(state, self->thread) != 0;
+    PyErr_SetRaisedException(exception);
+    return retry;
+}
+
+/* Is the thread. */
 static PyObject *
 bootstrap(module_state *state, boot_object *self)
 {
     PyObject *done = bootstrap_once(state, self);
-    for (int count = 0; done == NULL && count < RETRIES && lacks_memory(); count++) {
-        PyObject *exception = PyErr_GetRaisedException();
-        int coming_up = thread_is_coming_up(state, self->thread);
-        PyErr_SetRaisedException(exception);
-        if (coming_up == 0) {
-            break;
-        }
+    for (int count = 0; done == NULL && count < RETRIES && should_retry(state, self); count++) {
         PyErr_Clear();
         sleep_detached(RETRY_AFTER);
         done = bootstrap_once(state, self);
+    }
+    if (done == NULL && !PyErr_Occurred()) {
+        PyErr_NoMemory();
     }
     return done;
 }
@@ -122,9 +138,8 @@ boot_call(PyObject *callable, PyObject *const *Py_UNUSED(args), size_t Py_UNUSED
     PyObject *done = bootstrap(state, self);
     if (done == NULL) {
         PyObject *exception = PyErr_GetRaisedException();
-        if (thread_is_coming_up(state, self->thread) != 0) {
-            PyErr_Clear();
-            thread_leave_limbo(state, self->thread);
+        if (registry_has_in_limbo(state, self->thread) != 0) {
+            registry_leave_limbo(state, self->thread);
         }
         PyErr_Clear();
         PyErr_SetRaisedException(exception);
@@ -213,36 +228,36 @@ static PyType_Spec boot_spec = {
 
 /* start() */
 
+/* Whether `_started` is our Event, and set or not. Returns 0 if it is something else, -1 with an exception set. */
+typedef enum { UNKNOWN_EVENT, UNSET_EVENT, SET_EVENT } event_state;
+
+static int
+get_event_state(module_state *state, PyObject *thread)
+{
+    PyObject *started = PyObject_GetAttr(thread, state->str__started);
+    int result = started == NULL                           ? -1
+                 : !Py_IS_TYPE(started, state->event_type) ? UNKNOWN_EVENT
+                 : event_object_is_set(started)            ? SET_EVENT
+                                                           : UNSET_EVENT;
+    Py_XDECREF(started);
+    return result;
+}
+
 /* The parent's half of the entry into the world. Where it fails, or the thread was faster, that has done or will do it. */
 static void
-announce(module_state *state, PyObject *thread, PyObject *ident)
+announce(module_state *state, boot_object *boot, PyObject *ident)
 {
-    PyObject *started = ident == NULL ? NULL : PyObject_GetAttr(thread, state->str__started);
-    if (started != NULL && Py_IS_TYPE(started, state->event_type) && !event_object_is_set(started) &&
+    PyObject *thread = boot->thread;
+    if (ident != NULL && get_event_state(state, thread) == UNSET_EVENT &&
         PyObject_SetAttr(thread, state->str__ident, ident) == 0) {
-        event_object_set(started);
-    }
-    Py_XDECREF(started);
-    PyErr_Clear();
-    static int mode = -1;
-    if (mode < 0) {
-        const char *e = getenv("WAITMODE");
-        mode = e ? atoi(e) : 0;
-    }
-    if (mode && ident) {
-        unsigned long id = PyLong_AsUnsignedLong(ident);
-        while (PyThreadState_SetAsyncExc(id, NULL) == 0) {
-            if (mode == 1) {
-                for (int i = 0; i < 20; i++)
-                    __builtin_ia32_pause();
-                sched_yield();
-            }
-            else {
-                Py_BEGIN_ALLOW_THREADS sched_yield();
-                Py_END_ALLOW_THREADS
-            }
+        PyObject *started = PyObject_GetAttr(thread, state->str__started);
+        if (started != NULL && Py_IS_TYPE(started, state->event_type)) {
+            event_object_set(started);
         }
+        Py_XDECREF(started);
+        registry_move(state, ident, thread, TO_ACTIVE, &boot->state);
     }
+    PyErr_Clear();
 }
 
 #ifdef THREAD_HANDLE
@@ -309,21 +324,6 @@ choose_context(module_state *state, PyObject *thread)
 #endif
 }
 
-/* Whether `_started` is our Event, and set or not. Returns 0 if it is something else, -1 with an exception set. */
-typedef enum { UNKNOWN_EVENT, UNSET_EVENT, SET_EVENT } event_state;
-
-static int
-get_event_state(module_state *state, PyObject *thread)
-{
-    PyObject *started = PyObject_GetAttr(thread, state->str__started);
-    int result = started == NULL                           ? -1
-                 : !Py_IS_TYPE(started, state->event_type) ? UNKNOWN_EVENT
-                 : event_object_is_set(started)            ? SET_EVENT
-                                                           : UNSET_EVENT;
-    Py_XDECREF(started);
-    return result;
-}
-
 #ifdef THREAD_HANDLE
 /* The handle of a thread that could not be started counts as done, and is of no use any more: another one, so that the
  * thread can be tried again. */
@@ -356,7 +356,7 @@ start_listed(module_state *state, PyObject *thread)
     Py_XDECREF(daemon);
     bool starts = ident != NULL || (boot != NULL && !change_state(boot, BOOT_CANCELLED));
     if (starts) {
-        announce(state, thread, ident);
+        announce(state, boot, ident);
     }
     else if (boot != NULL) {
         tstate_lock_give_back(state, thread, boot->place, false);
@@ -400,7 +400,7 @@ start_quickly(module_state *state, PyObject *thread)
     int status = get_event_state(state, thread) == SET_EVENT ? refuse_second_start() : start_listed(state, thread);
     if (status < 0) {
         PyObject *exception = PyErr_GetRaisedException();
-        thread_leave_limbo(state, thread);
+        registry_leave_limbo(state, thread);
         PyErr_Clear();
         PyErr_SetRaisedException(exception);
         return -1;
@@ -490,19 +490,28 @@ read_property(module_state *state, PyObject *self, PyObject *name)
     return value;
 }
 
-/* Whether it makes sense to wait for the thread: it is another one that is coming up. -1 with an exception set. */
+/* Whether it makes sense to wait for the thread: it is another one that has been started, and has not got as far as finding
+ * out its native id. -1 with an exception set. */
 static int
 should_wait_for(module_state *state, PyObject *thread)
 {
     PyObject *ident = PyObject_GetAttr(thread, state->str__ident);
-    if (ident == NULL) {
+    bool other = ident != NULL && PyLong_Check(ident) && PyLong_AsUnsignedLong(ident) != thread_ident();
+    Py_XDECREF(ident);
+    PyErr_Clear();
+    if (!other || get_event_state(state, thread) != SET_EVENT) {
         PyErr_Clear();
         return 0;
     }
-    bool other = PyLong_Check(ident) && PyLong_AsUnsignedLong(ident) != thread_ident();
+#ifdef PY_HAVE_THREAD_NATIVE_ID
+    PyObject *native_id = PyObject_GetAttr(thread, state->str__native_id);
+    bool coming_up = native_id == Py_None;
+    Py_XDECREF(native_id);
     PyErr_Clear();
-    Py_DECREF(ident);
-    return other ? thread_is_coming_up(state, thread) : 0;
+    return coming_up;
+#else
+    return registry_has_in_limbo(state, thread);
+#endif
 }
 
 static int

@@ -18,25 +18,6 @@ thread_call_lock(PyObject *lock, PyObject *method)
     return done == NULL ? -1 : 0;
 }
 
-int
-thread_is_coming_up(module_state *state, PyObject *thread)
-{
-    PyObject *limbo = stdlib_name(state, state->str__limbo);
-    bool empty = limbo != NULL && PyDict_CheckExact(limbo) && PyDict_Size(limbo) == 0;
-    int found = limbo == NULL ? -1 : empty ? 0 : PySequence_Contains(limbo, thread);
-    Py_XDECREF(limbo);
-    return found;
-}
-
-int
-thread_leave_limbo(module_state *state, PyObject *thread)
-{
-    PyObject *limbo = stdlib_name(state, state->str__limbo);
-    int status = limbo == NULL ? -1 : PyObject_DelItem(limbo, thread);
-    Py_XDECREF(limbo);
-    return status;
-}
-
 /* The name. */
 
 static char *

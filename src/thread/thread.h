@@ -21,12 +21,6 @@
 int thread_set_handle(module_state *state, PyObject *thread);
 #endif
 
-/* Whether the thread is in `_limbo`: it has been started, and has not come as far as run(). -1 with an exception set. */
-int thread_is_coming_up(module_state *state, PyObject *thread);
-
-/* Takes it out of there. Returns -1 with an exception set. */
-int thread_leave_limbo(module_state *state, PyObject *thread);
-
 /* Calls a lock's method without arguments: acquire or release. Returns -1 with an exception set. */
 int thread_call_lock(PyObject *lock, PyObject *method);
 

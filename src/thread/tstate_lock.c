@@ -13,20 +13,21 @@
 #include "stdlib.h"
 #include "thread.h"
 
-/* How many locks in `_shutdown_locks` are worth a look at all of them. join() looks, too. */
-#define MAINTAIN_EVERY 32
+/* How many locks there have to be in `_shutdown_locks`, at least, for a look at all of them. */
+#define MAINTAIN_FROM 32
 
-/* Takes those out that are locked no more, if there may be many. */
+/* Takes those out that are locked no more, once there are twice as many as were left the last time. */
 static int
 maintain(module_state *state, PyObject *locks)
 {
-    if (!PySet_Check(locks) || PySet_GET_SIZE(locks) == 0 || PySet_GET_SIZE(locks) % MAINTAIN_EVERY != 0) {
+    if (PySet_GET_SIZE(locks) < MAINTAIN_FROM || PySet_GET_SIZE(locks) < 2 * state->shutdown_locks_left) {
         return 0;
     }
     PyObject *function = stdlib_name(state, state->str__maintain_shutdown_locks);
     PyObject *done = function == NULL ? NULL : PyObject_CallNoArgs(function);
     Py_XDECREF(function);
     Py_XDECREF(done);
+    state->shutdown_locks_left = PySet_GET_SIZE(locks);
     return done == NULL ? -1 : 0;
 }
 
