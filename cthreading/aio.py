@@ -3,9 +3,8 @@
 Barrier derives from asyncio.Barrier: the same states, order, errors and representation as that of the running Python.
 What may be noticed:
 
-- Its methods are not functions written in Python: inspect.iscoroutinefunction(barrier.wait) is false. What they return
-  is a coroutine for asyncio.iscoroutine, collections.abc.Coroutine and all of asyncio, not for inspect.iscoroutine, and
-  has no frame.
+- What its methods return is a coroutine for asyncio.iscoroutine, collections.abc.Coroutine and all of asyncio, not for
+  inspect.iscoroutine, and has no frame.
 - A waiting task awaits a future of the barrier's own, with the methods that tasks use, not an asyncio.Future.
 - The tasks of a round are woken by one callback of the event loop, not by one each, in the same order.
 - The private `_cond` and `_state` do not exist.
@@ -23,6 +22,20 @@ from cthreading._core import _AioMixedBarrier as MixedBarrier
 __all__ = ("Barrier", "BrokenBarrierError", "MixedBarrier")  # noqa: F822
 
 
+def _make_barrier() -> type[Any]:
+    import asyncio.coroutines
+    import inspect
+
+    barrier = _core._make_aio_barrier()
+    for name in ("wait", "reset", "abort", "__aenter__", "__aexit__"):
+        function = getattr(barrier, name)
+        # They are no functions of Python's, and say that they are for coroutines: as since 3.12, and as before.
+        if hasattr(inspect, "markcoroutinefunction"):
+            inspect.markcoroutinefunction(function)
+        function._is_coroutine = getattr(asyncio.coroutines, "_is_coroutine", None)
+    return barrier
+
+
 def _make_broken_barrier_error() -> type[Exception]:
     from asyncio.exceptions import BrokenBarrierError
 
@@ -34,7 +47,7 @@ def _make_broken_barrier_error() -> type[Exception]:
 
 
 # Made when they are first asked for: importing asyncio takes longer than all else here.
-_MADE_LATER = {"Barrier": _core._make_aio_barrier, "BrokenBarrierError": _make_broken_barrier_error}
+_MADE_LATER = {"Barrier": _make_barrier, "BrokenBarrierError": _make_broken_barrier_error}
 
 
 def __getattr__(name: str) -> Any:

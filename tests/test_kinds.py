@@ -15,6 +15,7 @@ import sys
 import threading
 import types
 import typing
+import warnings
 import weakref
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, fields
@@ -737,6 +738,34 @@ def test_doubles_of_instances_refuse_what_those_of_the_standard_librarys_refuse(
         assert expected.raised
         outcome = Outcome(call, mock.create_autospec(new(cthreading, name)))
         assert outcome.type is expected.type
+
+
+@pytest.mark.parametrize("method", ["wait", "reset", "abort", "__aenter__", "__aexit__"])
+def test_the_methods_of_the_barrier_for_asyncio_are_coroutine_functions(method: str) -> None:
+    asks = [asyncio.coroutines.iscoroutinefunction, *[inspect.iscoroutinefunction] * (sys.version_info >= (3, 12))]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        for cls in (asyncio.Barrier, aio.Barrier):
+            for function in (getattr(cls, method), getattr(cls(2), method)):
+                assert [ask(function) for ask in asks] == [True] * len(asks)
+
+
+def test_doubles_of_the_barrier_for_asyncio_can_be_awaited() -> None:
+    async def main() -> list[Any]:
+        return [await mock.create_autospec(module.Barrier(2)).reset() for module in (asyncio, aio)]
+
+    assert len(asyncio.run(main())) == 2
+
+
+def test_methods_can_be_marked_as_functions_can(module: ModuleType) -> None:
+    function = module.Event.set
+    function.mark = 5
+    try:
+        assert module.Event().set.mark == 5
+        assert vars(function) == {"mark": 5}
+    finally:
+        del function.mark
+    assert not hasattr(module.Event.set, "mark")
 
 
 # Copies

@@ -14,6 +14,7 @@ typedef struct {
     PyTypeObject *type; /* whose method it is */
     PyObject *native;   /* the interpreter's own descriptor, or a function of the module */
     PyObject *weakrefs;
+    PyObject *dict; /* for marks, as functions have it */
 } method;
 
 /* Whether the first argument is an object that has the method. */
@@ -125,6 +126,14 @@ method_traverse(method *self, visitproc visit, void *arg)
     Py_VISIT(Py_TYPE(self));
     Py_VISIT(self->type);
     Py_VISIT(self->native);
+    Py_VISIT(self->dict);
+    return 0;
+}
+
+static int
+method_clear(method *self)
+{
+    Py_CLEAR(self->dict);
     return 0;
 }
 
@@ -138,6 +147,7 @@ method_dealloc(method *self)
     }
     Py_XDECREF(self->type);
     Py_XDECREF(self->native);
+    Py_XDECREF(self->dict);
     type->tp_free(self);
     Py_DECREF(type);
 }
@@ -210,6 +220,7 @@ static PyGetSetDef method_getset[] = {
     {"__objclass__", (getter)method_get_objclass},
     ASK_NATIVE("__text_signature__"),
     {"__annotations__", (getter)method_get_annotations},
+    {"__dict__", PyObject_GenericGetDict, PyObject_GenericSetDict},
     {NULL},
 };
 
@@ -221,13 +232,16 @@ static PyMethodDef method_methods[] = {
 static PyMemberDef method_members[] = {
     {"__vectorcalloffset__", Py_T_PYSSIZET, offsetof(method, vectorcall), Py_READONLY},
     {"__weaklistoffset__", Py_T_PYSSIZET, offsetof(method, weakrefs), Py_READONLY},
+    {"__dictoffset__", Py_T_PYSSIZET, offsetof(method, dict), Py_READONLY},
     {NULL},
 };
 
 static PyType_Slot method_slots[] = {
-    {Py_tp_traverse, method_traverse}, {Py_tp_dealloc, method_dealloc}, {Py_tp_descr_get, method_bind},
-    {Py_tp_call, PyVectorcall_Call},   {Py_tp_repr, method_repr},       {Py_tp_getset, method_getset},
-    {Py_tp_methods, method_methods},   {Py_tp_members, method_members}, {0, NULL},
+    {Py_tp_traverse, method_traverse}, {Py_tp_clear, method_clear},
+    {Py_tp_dealloc, method_dealloc},   {Py_tp_descr_get, method_bind},
+    {Py_tp_call, PyVectorcall_Call},   {Py_tp_repr, method_repr},
+    {Py_tp_getset, method_getset},     {Py_tp_methods, method_methods},
+    {Py_tp_members, method_members},   {0, NULL},
 };
 
 static PyType_Spec method_spec = {
