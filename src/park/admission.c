@@ -10,15 +10,20 @@
 #include <stddef.h>
 
 #include "cores.h"
+#include "crowd.h"
+#include "dice.h"
 #include "guard.h"
-#include "spin.h"
 #include "yield.h"
 
 /* How many may be on their way: one that takes over, and one behind it. */
 #define ON_THEIR_WAY_AT_MOST 2
 /* Who waited longer for the interpreter, nanoseconds, had to take it from a thread that calculates. That happens every
- * few milliseconds only: all that want it had better be in line for it then. */
+ * few milliseconds only: those that want it had better be in line for it then. */
 #define TAKEN_BY_FORCE 1000000
+/* How many then, however many there are: thousands would be in each other's way. */
+#define IN_LINE_AT_MOST 32
+/* If nobody has arrived for so long, nanoseconds, those on their way count no more. */
+#define LOST_AFTER 10000000
 /* How long to look for the interpreter to be let go, nanoseconds, and how much of that is left after each time that it
  * was in vain. Where little is left nobody looks, but for one in so many, to learn whether it pays again. */
 #define LOOK_AT_MOST 16000
@@ -33,7 +38,10 @@
 #define LOOKS 16
 
 /* Changed by who has the interpreter only. */
-static atomic_int on_their_way;
+static uint32_t sent;    /* the latest ticket */
+static uint32_t arrived; /* the latest that has arrived, or is given up */
+static int64_t moved;    /* when somebody was sent while nobody was on its way, or arrived; by the rough clock */
+static waiter *watching; /* who sleeps no longer than LOST_AFTER; NULL: nobody */
 static waiter *first_put_off;
 static waiter *last_put_off;
 static bool ended;
@@ -82,13 +90,41 @@ take_from_list(waiter *w)
     }
 }
 
+int
+admission_on_their_way(void)
+{
+    return (int)(sent - arrived);
+}
+
+/* Changes how many are on their way. */
+static void
+count_ticket(uint32_t *which, uint32_t ticket)
+{
+    *which = ticket;
+    crowd_set_on_its_way(admission_on_their_way());
+}
+
 /* Counts the waiter as on its way: the caller unparks it. */
 static waiter *
 admit(waiter *w)
 {
+    if (sent == arrived) {
+        moved = park_now_roughly();
+    }
     w->admission = ADMISSION_ON_ITS_WAY;
-    on_their_way++;
+    w->ticket = sent + 1;
+    count_ticket(&sent, w->ticket);
     return w;
+}
+
+/* Those on their way: but if nobody has arrived for long, they are forgotten. They may come, and are welcome. */
+static int
+still_on_their_way(void)
+{
+    if (sent != arrived && park_now_roughly() - moved > LOST_AFTER) {
+        count_ticket(&arrived, sent);
+    }
+    return admission_on_their_way();
 }
 
 static waiter *
@@ -99,20 +135,21 @@ admit_first(void)
     return admit(w);
 }
 
-void
-admission_wake(waiter *w)
+bool
+admission_lets_come(waiter *w)
 {
     if (w->admission == ADMISSION_HERE || ended) {
-        parker_unpark(&w->parker);
+        return true;
     }
-    else if (w->admission == ADMISSION_ASLEEP) {
-        if (on_their_way == 0 || !parker_sleeps(&w->parker)) {
-            parker_unpark(&admit(w)->parker);
-        }
-        else {
-            put_off(w);
-        }
+    if (w->admission != ADMISSION_ASLEEP) {
+        return false;
     }
+    if (still_on_their_way() == 0 || !parker_sleeps(&w->parker)) {
+        admit(w);
+        return true;
+    }
+    put_off(w);
+    return false;
 }
 
 static int
@@ -128,7 +165,7 @@ current_core(void)
 waiter *
 admission_leave(void)
 {
-    return first_put_off != NULL && on_their_way < ON_THEIR_WAY_AT_MOST ? admit_first() : NULL;
+    return first_put_off != NULL && still_on_their_way() < ON_THEIR_WAY_AT_MOST ? admit_first() : NULL;
 }
 
 waiter *
@@ -140,10 +177,15 @@ admission_sleep(waiter *w)
     return admission_leave();
 }
 
-int
-admission_on_their_way(void)
+int64_t
+admission_watch(waiter *w, int64_t deadline)
 {
-    return atomic_load_explicit(&on_their_way, memory_order_relaxed);
+    if (first_put_off == NULL || watching != NULL) {
+        return deadline;
+    }
+    watching = w;
+    int64_t end = park_later(park_now(), LOST_AFTER);
+    return end < deadline ? end : deadline;
 }
 
 void
@@ -222,7 +264,7 @@ admission_approach(void)
     }
     int64_t nanoseconds = atomic_load_explicit(&look_for, memory_order_relaxed);
     if (nanoseconds < LOOK_TOO_LITTLE) {
-        if (!spin_once_in(TRY_ONE_IN)) {
+        if (!dice_once_in(TRY_ONE_IN)) {
             return ask(now);
         }
         nanoseconds = LOOK_AT_MOST;
@@ -238,8 +280,19 @@ admission_enter(int64_t waited)
     }
     atomic_store_explicit(&taken, true, memory_order_relaxed);
     atomic_store_explicit(&taken_on, current_core(), memory_order_relaxed);
-    while (first_put_off != NULL && (on_their_way == 0 || waited > TAKEN_BY_FORCE)) {
+    int at_most = waited > TAKEN_BY_FORCE ? IN_LINE_AT_MOST : 1;
+    while (first_put_off != NULL && still_on_their_way() < at_most) {
         parker_unpark(&admit_first()->parker);
+    }
+}
+
+/* One that was on its way is there, and with it all who were sent before it, as far as they count. */
+static void
+arrive_with(uint32_t ticket)
+{
+    moved = park_now_roughly();
+    if ((int32_t)(ticket - arrived) > 0) {
+        count_ticket(&arrived, ticket);
     }
 }
 
@@ -247,12 +300,15 @@ void
 admission_arrive(waiter *w, int64_t waited)
 {
     if (w->admission == ADMISSION_ON_ITS_WAY) {
-        on_their_way--;
+        arrive_with(w->ticket);
     }
     else if (w->admission == ADMISSION_PUT_OFF) {
         take_from_list(w);
     }
     w->admission = ADMISSION_HERE;
+    if (watching == w) {
+        watching = NULL;
+    }
     admission_enter(waited);
 }
 
@@ -282,18 +338,16 @@ admission_wait_for_taker(void)
 void
 admission_give_up(waiter *w)
 {
-    if (w->admission == ADMISSION_ON_ITS_WAY) {
-        on_their_way--;
-    }
+    /* Without the interpreter, the tickets cannot be touched: whoever comes next makes up for it. */
     w->admission = ADMISSION_HERE;
 }
 
 static void
 forget_all(void)
 {
-    on_their_way = 0;
+    count_ticket(&arrived, sent);
     admission_asking = 0;
-    first_put_off = last_put_off = NULL;
+    first_put_off = last_put_off = watching = NULL;
 }
 
 void

@@ -18,6 +18,18 @@ park_now(void)
     return (int64_t)now.tv_sec * PARK_SECOND + now.tv_nsec;
 }
 
+int64_t
+park_now_roughly(void)
+{
+#ifdef CLOCK_MONOTONIC_COARSE
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
+    return (int64_t)now.tv_sec * PARK_SECOND + now.tv_nsec;
+#else
+    return park_now();
+#endif
+}
+
 void
 park_deadline_to_timespec(int64_t deadline, struct timespec *until)
 {
@@ -67,7 +79,7 @@ park_slice_end(int64_t deadline)
     if (signals == RECEIVES_NONE) {
         return deadline;
     }
-    int64_t end = park_now() + (has_looked ? PARK_SLICE_AFTER_LOOKING : PARK_SLICE);
+    int64_t end = park_later(park_now(), has_looked ? PARK_SLICE_AFTER_LOOKING : PARK_SLICE);
     has_looked = false;
     return end < deadline ? end : deadline;
 }

@@ -39,6 +39,13 @@ parker_init(parker *self)
 }
 
 void
+parker_renew(parker *self)
+{
+    /* Relaxed: there is one thread. */
+    atomic_store_explicit(&self->word, TOKEN, memory_order_relaxed);
+}
+
+void
 parker_reset(parker *self)
 {
     atomic_store_explicit(&self->word, EMPTY, memory_order_relaxed);

@@ -38,6 +38,14 @@ parker_init(parker *self)
 }
 
 void
+parker_renew(parker *self)
+{
+    /* The mutex may be locked for ever here. It held nothing that would have to be given back. */
+    (void)parker_init(self);
+    self->token = true;
+}
+
+void
 parker_reset(parker *self)
 {
     pthread_mutex_lock(&self->mutex);

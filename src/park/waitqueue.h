@@ -1,8 +1,8 @@
 /* A FIFO of waiters. Intrusive: a waiter is in at most one, and adding one allocates nothing.
  *
  * A ring, known by its last: 16 bytes in every object that can be waited for. All functions but lock want the queue
- * locked. After a fork, the threads of all waiters but the forking thread's own are gone: the first to lock the queue
- * rebuilds it from what is left. */
+ * locked. After a fork, the threads of all waiters but the forking thread's own are gone: the queues that it waits in are
+ * rebuilt at the fork; any other is found to be of another generation by the first to lock it, and is empty. */
 #ifndef PARK_WAITQUEUE_H
 #define PARK_WAITQUEUE_H
 
@@ -16,8 +16,6 @@ typedef struct waitqueue {
     uint32_t generation;  /* in which it was last filled from empty */
     guard guard;
 } waitqueue;
-
-void waitqueue_rebuild(waitqueue *self);
 
 static inline waiter *
 waitqueue_last(const waitqueue *self)
@@ -44,7 +42,7 @@ waitqueue_lock(waitqueue *self)
 {
     guard_lock(&self->guard);
     if (!waitqueue_is_empty(self) && self->generation != waiter_generation) {
-        waitqueue_rebuild(self);
+        waitqueue_set_last(self, NULL);
     }
 }
 
@@ -126,6 +124,9 @@ waitqueue_leave(waitqueue *self, waiter *w)
     waitqueue_unlock(self);
     return waiting;
 }
+
+/* In a child after a fork, in its only thread: of each queue that it waits in, its own waits are left. */
+void waitqueues_after_fork(void);
 
 /* How many wait. */
 size_t waitqueue_count(const waitqueue *self);

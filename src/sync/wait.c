@@ -127,12 +127,17 @@ wait_park(waiter *w, int64_t deadline)
     spin attempt;
     const void *place = w->place != NULL ? w->place : atomic_load_explicit(&w->queue, memory_order_relaxed);
     bool concerned = wait_concerns_admission(PyInterpreterState_Get());
-    waiter *next = concerned ? admission_sleep(w) : NULL;
+    waiter *next = NULL;
+    int64_t wake_at = deadline;
+    if (concerned) {
+        next = admission_sleep(w);
+        wake_at = admission_watch(w, deadline);
+    }
     PyThreadState *thread_state = PyEval_SaveThread();
     if (concerned) {
         admission_let_go(next);
     }
-    park_result result = sleep_on(&attempt, w, place, deadline);
+    park_result result = sleep_on(&attempt, w, place, wake_at);
     int64_t now;
     if (concerned) {
         now = come_back(w, thread_state);
@@ -142,7 +147,7 @@ wait_park(waiter *w, int64_t deadline)
         now = park_now();
     }
     spin_end(&attempt, result, now);
-    return result;
+    return result == PARK_TIMED_OUT && wake_at != deadline ? PARK_UNPARKED : result;
 }
 
 #ifndef PARK_FREE_THREADED

@@ -22,6 +22,7 @@
 
 #include "park/admission.h"
 #include "park/cores.h"
+#include "park/fork.h"
 #include "park/spin.h"
 #include "park/waitqueue.h"
 
@@ -1746,6 +1747,8 @@ main(int count, char **names)
     int error = waiter_setup();
     CHECK(error == 0, "waiter_setup: %s", strerror(error));
     CHECK(waiter_setup() == 0, "the second waiter_setup");
+    error = fork_setup();
+    CHECK(error == 0, "fork_setup: %s", strerror(error));
     for (size_t i = 0; count == 2 && i < sizeof(scenarios) / sizeof(scenarios[0]); i++) {
         if (strcmp(names[1], scenarios[i].name) == 0) {
             scenarios[i].run();
