@@ -17,11 +17,12 @@
 
 /* How many may be on their way: one that takes over, and one behind it. */
 #define ON_THEIR_WAY_AT_MOST 2
-/* Who waited longer for the interpreter, nanoseconds, had to take it from a thread that calculates. That happens every
- * few milliseconds only: those that want it had better be in line for it then. */
+/* Who waited longer for the interpreter, nanoseconds, while nobody else got it, had to take it from a thread that
+ * calculates. That happens every few milliseconds only: those that want it had better be in line for it then. (Who waits
+ * long in such a line has nobody stand behind it on that account.) */
 #define TAKEN_BY_FORCE 1000000
 /* How many then, however many there are: thousands would be in each other's way. */
-#define IN_LINE_AT_MOST 32
+#define IN_LINE_AT_MOST 128
 /* If nobody has arrived for so long, nanoseconds, those on their way count no more. */
 #define LOST_AFTER 10000000
 /* How long to look for the interpreter to be let go, nanoseconds, and how much of that is left after each time that it
@@ -41,6 +42,7 @@
 static uint32_t sent;    /* the latest ticket */
 static uint32_t arrived; /* the latest that has arrived, or is given up */
 static int64_t moved;    /* when somebody was sent while nobody was on its way, or arrived; by the rough clock */
+static int64_t entered;  /* when somebody last got the interpreter */
 static waiter *watching; /* who sleeps no longer than LOST_AFTER; NULL: nobody */
 static waiter *first_put_off;
 static waiter *last_put_off;
@@ -273,14 +275,15 @@ admission_approach(void)
 }
 
 void
-admission_enter(int64_t waited)
+admission_enter(int64_t asked, int64_t now)
 {
     if (atomic_fetch_sub_explicit(&admission_asking, 1, memory_order_relaxed) > 1) {
-        atomic_store_explicit(&asking_since, park_now(), memory_order_relaxed);
+        atomic_store_explicit(&asking_since, now, memory_order_relaxed);
     }
     atomic_store_explicit(&taken, true, memory_order_relaxed);
     atomic_store_explicit(&taken_on, current_core(), memory_order_relaxed);
-    int at_most = waited > TAKEN_BY_FORCE ? IN_LINE_AT_MOST : 1;
+    int at_most = now - asked > TAKEN_BY_FORCE && entered < asked ? IN_LINE_AT_MOST : 1;
+    entered = now;
     while (first_put_off != NULL && still_on_their_way() < at_most) {
         parker_unpark(&admit_first()->parker);
     }
@@ -288,19 +291,19 @@ admission_enter(int64_t waited)
 
 /* One that was on its way is there, and with it all who were sent before it, as far as they count. */
 static void
-arrive_with(uint32_t ticket)
+arrive_with(uint32_t ticket, int64_t now)
 {
-    moved = park_now_roughly();
+    moved = now;
     if ((int32_t)(ticket - arrived) > 0) {
         count_ticket(&arrived, ticket);
     }
 }
 
 void
-admission_arrive(waiter *w, int64_t waited)
+admission_arrive(waiter *w, int64_t asked, int64_t now)
 {
     if (w->admission == ADMISSION_ON_ITS_WAY) {
-        arrive_with(w->ticket);
+        arrive_with(w->ticket, now);
     }
     else if (w->admission == ADMISSION_PUT_OFF) {
         take_from_list(w);
@@ -309,7 +312,7 @@ admission_arrive(waiter *w, int64_t waited)
     if (watching == w) {
         watching = NULL;
     }
-    admission_enter(waited);
+    admission_enter(asked, now);
 }
 
 bool

@@ -58,10 +58,9 @@ int admission_on_their_way(void);
  * Returns the time. */
 int64_t admission_approach(void);
 
-/* The caller, a thread that has slept, or a new one, has the interpreter, after it has waited for it for so many
- * nanoseconds. */
-void admission_arrive(waiter *w, int64_t waited);
-void admission_enter(int64_t waited);
+/* The caller, a thread that has slept, or a new one, has the interpreter now, which it has asked for then. */
+void admission_arrive(waiter *w, int64_t asked, int64_t now);
+void admission_enter(int64_t asked, int64_t now);
 
 /* How many threads are asking for the interpreter. */
 extern atomic_int admission_asking;
@@ -123,15 +122,15 @@ admission_approach(void)
 }
 
 static inline void
-admission_enter(int64_t waited)
+admission_enter(int64_t asked, int64_t now)
 {
-    (void)waited;
+    (void)asked, (void)now;
 }
 
 static inline void
-admission_arrive(waiter *w, int64_t waited)
+admission_arrive(waiter *w, int64_t asked, int64_t now)
 {
-    (void)w, (void)waited;
+    (void)w, (void)asked, (void)now;
 }
 
 static inline void

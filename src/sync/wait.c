@@ -116,7 +116,7 @@ come_back(waiter *w, PyThreadState *thread_state)
     int64_t asked = admission_approach();
     PyEval_RestoreThread(thread_state);
     int64_t now = park_now();
-    admission_arrive(w, now - asked);
+    admission_arrive(w, asked, now);
     note_gil_wait(asked, now);
     return now;
 }
@@ -164,7 +164,7 @@ wait_hand_over_slow(void)
     admission_wait_for_taker();
     int64_t asked = admission_approach();
     PyEval_RestoreThread(thread_state);
-    admission_enter(park_now() - asked);
+    admission_enter(asked, park_now());
 }
 
 #endif

@@ -168,12 +168,12 @@ come_in(PyThreadState *thread_state, PyInterpreterState *interpreter, reusable *
         asked = admission_approach();
     }
     PyEval_RestoreThread(thread_state);
-    int64_t waited = concerned ? park_now() - asked : 0;
+    int64_t now = concerned ? park_now() : 0;
     if (used != NULL) {
-        reuse_arrive(used, waited);
+        reuse_arrive(used, asked, now);
     }
     else if (concerned) {
-        admission_enter(waited);
+        admission_enter(asked, now);
     }
 }
 

@@ -359,10 +359,10 @@ reuse_wait(reusable *self)
 }
 
 void
-reuse_arrive(reusable *self, int64_t waited)
+reuse_arrive(reusable *self, int64_t asked, int64_t now)
 {
     if (self->waiter->restricted) {
-        admission_arrive(self->waiter, waited);
+        admission_arrive(self->waiter, asked, now);
     }
     waiter_end(self->waiter);
     self->waiter = NULL;

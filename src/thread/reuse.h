@@ -54,8 +54,8 @@ void reuse_offer(reusable *self);
  * gone. */
 thread_handle *reuse_wait(reusable *self);
 
-/* The thread has its interpreter, for which it has waited so many nanoseconds. */
-void reuse_arrive(reusable *self, int64_t waited);
+/* The thread has its interpreter now, which it has asked for then. */
+void reuse_arrive(reusable *self, int64_t asked, int64_t now);
 
 /* It does not come for the interpreter: its order is not to, or there is no memory. */
 void reuse_stay_out(reusable *self);

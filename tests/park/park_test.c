@@ -940,16 +940,17 @@ sleep_with_gil(pthread_mutex_t *gil, waiter *w, const void *place, int64_t deadl
 {
     spin attempt;
     waiter *next = admission_sleep(w);
+    int64_t wake_at = admission_watch(w, deadline);
     pthread_mutex_unlock(gil);
     admission_let_go(next);
-    spin_begin(&attempt, place, &w->parker, park_now(), deadline);
-    park_result result = parker_park(&w->parker, deadline);
+    spin_begin(&attempt, place, &w->parker, park_now(), wake_at);
+    park_result result = parker_park(&w->parker, wake_at);
     int64_t asked = admission_approach();
     pthread_mutex_lock(gil);
     int64_t now = park_now();
-    admission_arrive(w, now - asked);
+    admission_arrive(w, asked, now);
     spin_end(&attempt, result, now);
-    return result;
+    return result == PARK_TIMED_OUT && wake_at != deadline ? PARK_UNPARKED : result;
 }
 
 static waiter *
@@ -1049,6 +1050,7 @@ typedef struct {
     int waiting;
     int gone_on;
     int64_t deadline; /* of the last one to wait; the others have none */
+    bool unseen;      /* they end without a word to the others */
 } herd;
 
 static void *
@@ -1067,9 +1069,11 @@ wait_in_herd(void *argument)
     }
     waiter_end(w);
     self->gone_on++;
-    waiter *next = admission_leave();
+    waiter *next = self->unseen ? NULL : admission_leave();
     pthread_mutex_unlock(&self->gil);
-    admission_let_go(next);
+    if (!self->unseen) {
+        admission_let_go(next);
+    }
     return NULL;
 }
 
@@ -1144,6 +1148,127 @@ SCENARIO(with_a_gil_a_deadline_ends_being_put_off)
     let_herd_go(&self, threads);
 }
 
+#ifndef PARK_FREE_THREADED
+
+/* Has a waiter be on its way that never arrives. */
+static void
+lose_one(waiter *w)
+{
+    w->admission = ADMISSION_ASLEEP;
+    CHECK(admission_lets_come(w), "it is put off");
+}
+
+/* Waits with the GIL, until the herd has gone on. */
+static void
+wait_for_herd(herd *self)
+{
+    waitqueue queue = {.last = NULL};
+    waiter *w = begin_restricted();
+    waitqueue_add(&queue, w);
+    int64_t lost = lost_deadline();
+    while (self->gone_on < HERD) {
+        CHECK(sleep_with_gil(&self->gil, w, &queue, lost) != PARK_TIMED_OUT, "%d have gone on", self->gone_on);
+    }
+    waitqueue_remove(&queue, w);
+    waiter_end(w);
+}
+
+#endif
+
+/* One was sent that never arrives; those sent after it do, and end without a word. */
+SCENARIO(with_a_gil_one_that_never_arrives_holds_nobody_up)
+{
+#ifndef PARK_FREE_THREADED
+    herd self = {.gil = PTHREAD_MUTEX_INITIALIZER, .deadline = PARK_FOREVER, .unseen = true};
+    pthread_t threads[HERD];
+    gather_herd(&self, threads);
+    waiter *never = begin_restricted();
+    lose_one(never);
+    waiters_grant(waitqueue_take_all(&self.queue), 0);
+    CHECK(admission_on_their_way() == 1, "%d are on their way", admission_on_their_way());
+    let_herd_go(&self, threads);
+    waiter_end(never);
+#endif
+}
+
+/* All who were sent never arrive: one of those that wait sees to the others. */
+SCENARIO(with_a_gil_those_who_never_arrive_hold_nobody_up)
+{
+#ifndef PARK_FREE_THREADED
+    herd self = {.gil = PTHREAD_MUTEX_INITIALIZER, .deadline = PARK_FOREVER, .unseen = true};
+    pthread_t threads[HERD];
+    gather_herd(&self, threads);
+    waiter *never[] = {begin_restricted(), begin_restricted(), begin_restricted()};
+    for (int i = 0; i < 3; i++) {
+        lose_one(never[i]);
+    }
+    waiters_grant(waitqueue_take_all(&self.queue), 0);
+    CHECK(admission_on_their_way() == 3, "%d are on their way", admission_on_their_way());
+    wait_for_herd(&self);
+    let_herd_go(&self, threads);
+    for (int i = 0; i < 3; i++) {
+        waiter_end(never[i]);
+    }
+#endif
+}
+
+/* The same long ago: who is woken now is not put off for their sake. */
+SCENARIO(with_a_gil_those_who_were_lost_are_forgotten)
+{
+#ifndef PARK_FREE_THREADED
+    herd self = {.gil = PTHREAD_MUTEX_INITIALIZER, .deadline = PARK_FOREVER, .unseen = true};
+    pthread_t threads[HERD];
+    gather_herd(&self, threads);
+    waiter *never[] = {begin_restricted(), begin_restricted()};
+    lose_one(never[0]);
+    lose_one(never[1]);
+    sleep_for(40 * MILLISECOND);
+    waiters_grant(waitqueue_take_all(&self.queue), 0);
+    CHECK(admission_on_their_way() == 1, "%d are on their way", admission_on_their_way());
+    pthread_mutex_unlock(&self.gil);
+    for (int i = 0; i < HERD; i++) {
+        join(threads[i]);
+    }
+    waiter_end(never[1]);
+    waiter_end(never[0]);
+#endif
+}
+
+/* Who has waited long for the GIL brings a line of others, but not thousands; and who has waited in that line, nobody. */
+SCENARIO(with_a_gil_a_long_wait_brings_a_line_with_an_end)
+{
+#ifndef PARK_FREE_THREADED
+    herd self = {.gil = PTHREAD_MUTEX_INITIALIZER, .deadline = PARK_FOREVER};
+    enum { MANY = 300 };
+    pthread_t threads[MANY];
+    waiter *waiters[MANY];
+    for (int i = 0; i < MANY / HERD; i++) {
+        self.waiting = 0;
+        gather_herd(&self, &threads[i * HERD]);
+        memcpy(&waiters[i * HERD], self.waiters, sizeof(self.waiters));
+        if (i + 1 < MANY / HERD) {
+            pthread_mutex_unlock(&self.gil);
+        }
+    }
+    waiters_grant(waitqueue_take_all(&self.queue), 0);
+    CHECK(admission_on_their_way() == 1, "%d are on their way", admission_on_their_way());
+    int64_t asked = admission_approach();
+    admission_enter(asked, asked + 2 * MILLISECOND);
+    int line = admission_on_their_way();
+    CHECK(line > 50 && line < MANY / 2, "%d stand in line", line);
+    asked = admission_approach();
+    admission_enter(asked - 3 * MILLISECOND, asked + 3 * MILLISECOND);
+    CHECK(admission_on_their_way() == line, "now %d", admission_on_their_way());
+    waiter *next = admission_leave();
+    pthread_mutex_unlock(&self.gil);
+    admission_let_go(next);
+    for (int i = 0; i < MANY; i++) {
+        join(threads[i]);
+    }
+    CHECK(self.gone_on == MANY, "%d have gone on", self.gone_on);
+#endif
+}
+
 SCENARIO(with_a_gil_the_end_puts_nobody_off)
 {
 #ifndef PARK_FREE_THREADED
@@ -1177,7 +1302,7 @@ come_for_gil(void *argument)
     herd *self = argument;
     int64_t asked = admission_approach();
     pthread_mutex_lock(&self->gil);
-    admission_enter(park_now() - asked);
+    admission_enter(asked, park_now());
     self->gone_on++;
     waiter *next = admission_leave();
     pthread_mutex_unlock(&self->gil);
@@ -1191,8 +1316,8 @@ SCENARIO(with_a_gil_it_is_due_to_who_asks_for_long)
 #ifndef PARK_FREE_THREADED
     herd self = {.gil = PTHREAD_MUTEX_INITIALIZER};
     pthread_mutex_lock(&self.gil);
-    admission_approach();
-    admission_enter(0);
+    int64_t asked = admission_approach();
+    admission_enter(asked, asked);
     pthread_t thread = start(come_for_gil, &self);
     int64_t lost = lost_deadline();
     while (atomic_load(&admission_asking) == 0) {
@@ -1661,6 +1786,124 @@ SCENARIO(fork_in_another_thread_keeps_its_own_waits)
     join(start(fork_amid_waits, NULL));
 }
 
+typedef struct {
+    waitqueue queue;
+    waiter *own;
+} child_scene;
+
+/* A new thread of the child: it waits in the queue, wakes the forking thread, and is woken by it. */
+static void *
+meet_forking_thread(void *argument)
+{
+    child_scene *scene = argument;
+    waiter *w = waiter_begin();
+    waitqueue_lock(&scene->queue);
+    CHECK(waitqueue_first(&scene->queue) == scene->own, "the forking thread's wait is not there");
+    waitqueue_add(&scene->queue, w);
+    CHECK(waitqueue_count(&scene->queue) == 2, "%zu waiters", waitqueue_count(&scene->queue));
+    waitqueue_remove(&scene->queue, scene->own);
+    waitqueue_unlock(&scene->queue);
+    waiter_grant(scene->own, 3);
+    while (atomic_load(&w->state) != WAITER_GRANTED) {
+        CHECK(parker_park(&w->parker, lost_deadline()) != PARK_TIMED_OUT, "a wake was lost");
+    }
+    waiter_end(w);
+    return NULL;
+}
+
+/* The first to come upon the queue in the child is not the thread that waits there. */
+SCENARIO(fork_keeps_waits_whoever_comes_first)
+{
+    child_scene scene = {.own = waiter_begin()};
+    waitqueue_lock(&scene.queue);
+    waitqueue_add(&scene.queue, scene.own);
+    waitqueue_unlock(&scene.queue);
+    pid_t child = fork();
+    if (child == 0) {
+        pthread_t thread = start(meet_forking_thread, &scene);
+        while (atomic_load(&scene.own->state) != WAITER_GRANTED) {
+            CHECK(parker_park(&scene.own->parker, lost_deadline()) != PARK_TIMED_OUT, "a wake was lost");
+        }
+        waitqueue_lock(&scene.queue);
+        waiter *other = waitqueue_take_all(&scene.queue);
+        waitqueue_unlock(&scene.queue);
+        waiters_grant(other, 4);
+        join(thread);
+        waiter_end(scene.own);
+        _exit(0);
+    }
+    check_child(child);
+    waitqueue_remove(&scene.queue, scene.own);
+    waiter_end(scene.own);
+}
+
+#ifdef PARK_BACKEND_PTHREAD
+
+typedef struct {
+    parker *parkers[2];
+    _Atomic bool held;
+    _Atomic bool stop;
+} slow_unpark;
+
+/* As an unpark that does not come to its end. */
+static void *
+hold_parkers(void *argument)
+{
+    slow_unpark *self = argument;
+    pthread_mutex_lock(&self->parkers[0]->mutex);
+    pthread_mutex_lock(&self->parkers[1]->mutex);
+    atomic_store(&self->held, true);
+    while (!atomic_load(&self->stop)) {
+        sched_yield();
+    }
+    pthread_mutex_unlock(&self->parkers[1]->mutex);
+    pthread_mutex_unlock(&self->parkers[0]->mutex);
+    return NULL;
+}
+
+#endif
+
+/* Of two parkers, that of a wait which goes on in the child and that of one which is over. */
+SCENARIO(fork_while_an_unpark_is_under_way)
+{
+#ifdef PARK_BACKEND_PTHREAD
+    waiter *own = waiter_begin();
+    waiter *spare = waiter_begin();
+    waiter_end(spare);
+    slow_unpark slow = {.parkers = {&own->parker, &spare->parker}};
+    pthread_t thread = start(hold_parkers, &slow);
+    while (!atomic_load(&slow.held)) {
+        sched_yield();
+    }
+    pid_t child = fork();
+    if (child == 0) {
+        CHECK(parker_park(&own->parker, PARK_FOREVER) == PARK_UNPARKED, "the token that was on its way");
+        waiter *next = waiter_begin();
+        CHECK(next == spare && !parker_has_token(&next->parker), "the spare one");
+        parker_unpark(&next->parker);
+        CHECK(parker_park(&next->parker, PARK_FOREVER) == PARK_UNPARKED, "no token");
+        _exit(0);
+    }
+    check_child(child);
+    atomic_store(&slow.stop, true);
+    join(thread);
+    waiter_end(own);
+#endif
+}
+
+SCENARIO(threads_have_numbers_of_their_own)
+{
+    uint64_t number = waiter_thread();
+    CHECK(number != 0 && number == waiter_thread() && waiter_survivor == 0, "the number changes");
+    pid_t child = fork();
+    if (child == 0) {
+        CHECK(waiter_thread() == number && waiter_survivor == number, "another one in the child");
+        _exit(0);
+    }
+    check_child(child);
+    CHECK(waiter_survivor == 0, "in the parent");
+}
+
 static void *
 wait_and_end(void *argument)
 {
@@ -1729,6 +1972,10 @@ static const scenario scenarios[] = {
     ENTRY(waits_with_a_gil_lose_no_wake),
     ENTRY(with_a_gil_a_herd_is_not_woken_at_once),
     ENTRY(with_a_gil_a_deadline_ends_being_put_off),
+    ENTRY(with_a_gil_one_that_never_arrives_holds_nobody_up),
+    ENTRY(with_a_gil_those_who_never_arrive_hold_nobody_up),
+    ENTRY(with_a_gil_those_who_were_lost_are_forgotten),
+    ENTRY(with_a_gil_a_long_wait_brings_a_line_with_an_end),
     ENTRY(with_a_gil_the_end_puts_nobody_off),
     ENTRY(with_a_gil_it_is_due_to_who_asks_for_long),
     ENTRY(with_a_gil_nobody_is_forgotten),
@@ -1738,6 +1985,9 @@ static const scenario scenarios[] = {
     ENTRY(waits_end_in_any_order),
     ENTRY(fork_keeps_the_forking_threads_own_waits),
     ENTRY(fork_in_another_thread_keeps_its_own_waits),
+    ENTRY(fork_keeps_waits_whoever_comes_first),
+    ENTRY(fork_while_an_unpark_is_under_way),
+    ENTRY(threads_have_numbers_of_their_own),
     ENTRY(fork_while_threads_end),
 };
 
