@@ -13,7 +13,7 @@ from collections.abc import Callable
 from types import ModuleType
 
 import pytest
-from helpers import PATIENCE, Crew, wait_until
+from helpers import PATIENCE, Crew, join_all, wait_until
 from waits import KINDS, BarrierWait, ConditionWait, RLockWait, Wait, wait_until_blocked
 
 import cthreading
@@ -315,7 +315,7 @@ def test_the_action_that_forks_is_under_way_in_the_child_whoever_asks(kind: type
 
 @pytest.mark.parametrize("kind", [cthreading.Barrier, cthreading.aio.MixedBarrier])
 def test_an_action_whose_thread_is_gone_is_not_that_of_a_thread_with_its_ident(kind: type, crew: Crew) -> None:
-    acting, over = threading.Event(), threading.Event()
+    acting, over, asked_all = threading.Event(), threading.Event(), threading.Event()
     idents: list[int] = []
     counts: dict[int, int] = {}
 
@@ -331,12 +331,15 @@ def test_an_action_whose_thread_is_gone_is_not_that_of_a_thread_with_its_ident(k
     def ask() -> None:
         if threading.get_ident() == idents[0]:
             counts[idents[0]] = barrier.n_waiting
+        assert asked_all.wait(PATIENCE)
 
     def check_in_child() -> None:
+        # All at once, so that they do not share one ident.
         threads = [threading.Thread(target=ask, daemon=True) for _ in range(20)]
         for thread in threads:
             thread.start()
-            thread.join(PATIENCE)
+        asked_all.set()
+        join_all(threads)
         assert counts in ({}, {idents[0]: 0})
 
     in_child(check_in_child)

@@ -328,7 +328,7 @@ void
 admission_wait_for_taker(void)
 {
     int64_t now = park_now();
-    int64_t end = now + TAKEN_WITHIN;
+    int64_t end = park_later(now, TAKEN_WITHIN);
     while (!atomic_load_explicit(&taken, memory_order_acquire) && now < end) {
         if (cores_count() < 2) {
             yield_core(now);

@@ -10,6 +10,9 @@
 #include <sys/syscall.h>
 #endif
 
+/* How long to let pass before the system is asked again that has refused, nanoseconds. */
+#define REFUSED_PAUSE 1000000
+
 int64_t
 park_now(void)
 {
@@ -28,6 +31,16 @@ park_now_roughly(void)
 #else
     return park_now();
 #endif
+}
+
+park_result
+park_refused(int64_t deadline)
+{
+    int64_t left = deadline - park_now();
+    struct timespec pause = {.tv_nsec = (long)(left < REFUSED_PAUSE ? (left < 0 ? 0 : left) : REFUSED_PAUSE)};
+    nanosleep(&pause, NULL);
+    /* Else a signal may have come meanwhile. */
+    return park_now() >= deadline ? PARK_TIMED_OUT : PARK_INTERRUPTED;
 }
 
 void

@@ -82,6 +82,10 @@ void park_has_looked(void);
 /* In a child after a fork, in its only thread: that is the one that gets signals now. */
 void park_after_fork(void);
 
+/* The operating system has refused to let the calling thread sleep, for a reason that nobody here knows: lets a moment
+ * pass, so that asking again and again takes little, and says how the park has ended then. */
+park_result park_refused(int64_t deadline);
+
 /* The deadline as the operating system takes it. */
 void park_deadline_to_timespec(int64_t deadline, struct timespec *until);
 

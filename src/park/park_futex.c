@@ -97,8 +97,11 @@ parker_park(parker *self, int64_t deadline)
         return wake_at == deadline ? PARK_TIMED_OUT : PARK_INTERRUPTED;
     case EINTR:
         return PARK_INTERRUPTED;
-    default:
+    case 0:
+    case EAGAIN:
         return PARK_UNPARKED;
+    default:
+        return park_refused(deadline);
     }
 }
 

@@ -74,7 +74,7 @@ parker_sleeps(parker *self)
     return read_flag(self, &self->sleeps);
 }
 
-/* Waits for a signal on the condition until the deadline, with the mutex held. Returns 0 or ETIMEDOUT. */
+/* Waits for a signal on the condition until the deadline, with the mutex held. Returns 0 or an errno value. */
 static int
 condition_wait(parker *self, int64_t deadline)
 {
@@ -103,7 +103,7 @@ parker_park(parker *self, int64_t deadline)
     pthread_mutex_lock(&self->mutex);
     int error = 0;
     self->sleeps = true;
-    while (!self->token && error != ETIMEDOUT) {
+    while (!self->token && error == 0) {
         error = condition_wait(self, wake_at);
     }
     bool token = self->token;
@@ -111,6 +111,9 @@ parker_park(parker *self, int64_t deadline)
     pthread_mutex_unlock(&self->mutex);
     if (token) {
         return PARK_UNPARKED;
+    }
+    if (error != ETIMEDOUT) {
+        return park_refused(deadline);
     }
     return wake_at == deadline ? PARK_TIMED_OUT : PARK_INTERRUPTED;
 }

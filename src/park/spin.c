@@ -134,7 +134,7 @@ spin_begin(spin *self, const void *place, parker *parker, int64_t now, int64_t d
         return;
     }
     if (crowd_begin_to_look() < (count < 2 ? 2 : count)) {
-        int64_t end = now + look_for(known);
+        int64_t end = park_later(now, look_for(known));
         self->way = SPIN_LOOK;
         self->found = count < 2 ? look_between_yields(parker, now) : look(parker, now, end < deadline ? end : deadline);
         if (!self->found) {

@@ -230,7 +230,7 @@ take_soon(permits *self)
             return true;
         }
     }
-    bool taken = try_until(self, began + TRY_FOR);
+    bool taken = try_until(self, park_later(began, TRY_FOR));
     if (!leave_alone) {
         known->mean += (park_now() - began - known->mean) / 4;
     }

@@ -7,14 +7,19 @@
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE
 #endif
+#include <dlfcn.h>
 #include <errno.h>
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#ifdef __linux__
+#include <sys/syscall.h>
+#endif
 #include <sys/types.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -640,6 +645,75 @@ unpark_all_the_time(void *argument)
         sleep_for(MILLISECOND);
     }
     return NULL;
+}
+
+/* A system that lets nobody sleep. */
+
+#ifdef PARK_BACKEND_FUTEX
+
+static _Atomic bool refuses;
+static _Atomic int refused;
+
+/* In the place of the C library's, for the parking layer and this program. */
+long
+syscall(long number, ...)
+{
+    long arguments[6];
+    va_list list;
+    va_start(list, number);
+    for (int i = 0; i < 6; i++) {
+        arguments[i] = va_arg(list, long);
+    }
+    va_end(list);
+    if (atomic_load(&refuses) && number == SYS_futex) {
+        atomic_fetch_add(&refused, 1);
+        errno = ENOSYS;
+        return -1;
+    }
+    static long (*real)(long, ...);
+    if (real == NULL) {
+        real = (long (*)(long, ...))dlsym(RTLD_NEXT, "syscall");
+    }
+    return real(number, arguments[0], arguments[1], arguments[2], arguments[3], arguments[4], arguments[5]);
+}
+
+#endif
+
+SCENARIO(a_system_that_refuses_to_sleep_costs_little_and_keeps_deadlines)
+{
+#ifdef PARK_BACKEND_FUTEX
+    parker parker;
+    CHECK(parker_init(&parker) == 0, "parker_init");
+    atomic_store(&refuses, true);
+    int64_t began = park_now();
+    int64_t deadline = began + 50 * MILLISECOND;
+    park_result result;
+    while ((result = parker_park(&parker, deadline)) == PARK_INTERRUPTED) {
+    }
+    CHECK(result == PARK_TIMED_OUT && park_now() >= deadline, "ended with %d", result);
+    CHECK(atomic_load(&refused) > 0 && atomic_load(&refused) < 100, "asked %d times", atomic_load(&refused));
+    parker_unpark(&parker);
+    CHECK(parker_park(&parker, PARK_FOREVER) == PARK_UNPARKED, "no token");
+    CHECK(parker_park(&parker, park_now() - 1) == PARK_TIMED_OUT, "a deadline that has passed");
+    atomic_store(&refuses, false);
+#endif
+}
+
+/* The system takes no such time. */
+SCENARIO(a_deadline_before_the_clock_began_has_passed)
+{
+    parker parker;
+    CHECK(parker_init(&parker) == 0, "parker_init");
+    CHECK(parker_park(&parker, -5) == PARK_TIMED_OUT, "it has not passed");
+    parker_unpark(&parker);
+    CHECK(parker_park(&parker, -5) == PARK_UNPARKED, "no token");
+}
+
+SCENARIO(later_than_ever_is_never)
+{
+    CHECK(park_later(5, 6) == 11 && park_later(0, 0) == 0, "a sum");
+    CHECK(park_later(1, PARK_FOREVER) == PARK_FOREVER && park_later(PARK_FOREVER, 1) == PARK_FOREVER, "an overflow");
+    CHECK(park_later(1, PARK_FOREVER - 1) == PARK_FOREVER && park_later(0, PARK_FOREVER - 1) < PARK_FOREVER, "the edge");
 }
 
 SCENARIO(wakes_do_not_put_the_deadline_off)
@@ -1962,6 +2036,9 @@ static const scenario scenarios[] = {
     ENTRY(timeout_is_never_early),
     ENTRY(past_deadline_returns_at_once),
     ENTRY(far_deadline_is_no_error),
+    ENTRY(a_system_that_refuses_to_sleep_costs_little_and_keeps_deadlines),
+    ENTRY(a_deadline_before_the_clock_began_has_passed),
+    ENTRY(later_than_ever_is_never),
     ENTRY(wakes_do_not_put_the_deadline_off),
     ENTRY(signal_interrupts_the_main_thread),
     ENTRY(signal_while_looking_is_noticed_soon),
