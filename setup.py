@@ -9,6 +9,8 @@ CTHREADING_WERROR    1: compiler warnings are errors
 """
 
 import os
+import platform
+import sys
 from pathlib import Path
 
 from setuptools import Extension, setup
@@ -18,6 +20,11 @@ BACKENDS = {"futex": "PARK_BACKEND_FUTEX", "pthread": "PARK_BACKEND_PTHREAD"}
 macros: list[tuple[str, str | None]] = []
 compile_args = ["-std=c11", "-Wall", "-Wextra", "-Wno-missing-field-initializers", "-fvisibility=hidden"]
 link_args = ["-pthread"]
+
+# glibc allocates the thread-local data of a shared object when a thread first uses it, and ends the process if there is no
+# memory. Some hundred bytes are set aside with each thread for those that want theirs at once.
+if sys.platform == "linux" and platform.libc_ver()[0] == "glibc":
+    compile_args.append("-ftls-model=initial-exec")
 
 backend = os.environ.get("CTHREADING_PARK", "")
 if backend:
