@@ -391,8 +391,9 @@ typedef struct {
     int64_t count;     /* how often it was taken */
     PyObject *release; /* OVER_OTHER: bound methods */
     PyObject *acquire;
-    PyObject *is_owned; /* the standard library's RLock: let go by as many calls of `release` as it takes. NULL: another */
-    bool restores;      /* `acquire` takes what `release` returned */
+    PyObject
+        *is_owned; /* the standard library's RLock: let go by as many calls of `release` as it takes. NULL: another */
+    bool restores; /* `acquire` takes what `release` returned */
     PyObject *saved;
 } held_lock;
 
@@ -499,8 +500,8 @@ take_other_again(held_lock *held)
 {
     PyObject *exception = NULL;
     while (held->count > 0) {
-        PyObject *result = held->restores ? PyObject_CallOneArg(held->acquire, held->saved)
-                                          : PyObject_CallNoArgs(held->acquire);
+        PyObject *result =
+            held->restores ? PyObject_CallOneArg(held->acquire, held->saved) : PyObject_CallNoArgs(held->acquire);
         Py_XDECREF(result);
         if (result != NULL) {
             held->count--;

@@ -27,7 +27,8 @@ int private_condition_notify_slow(object_head *self);
 static inline int
 private_condition_notify(object_head *self)
 {
-    return self->dict == NULL ? 0 : private_condition_notify_slow(self);
+    /* Relaxed: only whether there is one. It is read again, with the object locked, where it is used. */
+    return __atomic_load_n(&self->dict, __ATOMIC_RELAXED) == NULL ? 0 : private_condition_notify_slow(self);
 }
 
 /* Reinitializes the object's `_cond`, if it has been made. Returns 0, or -1 with an exception set. */

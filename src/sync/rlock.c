@@ -43,7 +43,7 @@ rlock_new(PyTypeObject *type, PyObject *args, PyObject *keywords)
     return !is_subclass && check_arguments(type, count) < 0 ? NULL : rlock_make(type);
 }
 
-static PyObject *
+PyObject *
 rlock_vectorcall(PyObject *callable, PyObject *const *args, size_t flags, PyObject *keywords)
 {
     PyTypeObject *type = (PyTypeObject *)callable;

@@ -19,15 +19,30 @@
 typedef struct {
     OBJECT_HEAD
     permits permits;
-    int64_t start;    /* the permits at first */
-    PyObject *origin; /* the value at first; NULL: `start` is */
-    int64_t bound;    /* the permits must not exceed this */
+    int64_t start;            /* the permits at first */
+    PyObject *_Atomic origin; /* the value at first; NULL: `start` is */
+    _Atomic int64_t bound;    /* the permits must not exceed this */
 } semaphore_object;
 
 typedef struct {
     semaphore_object base;
-    PyObject *initial; /* the value must not exceed this, which is no int of usual size; NULL: base.bound counts */
+    PyObject
+        *_Atomic initial; /* the value must not exceed this, which is no int of usual size; NULL: base.bound counts */
 } bounded_object;
+
+/* Whether there is such an object. Relaxed, and only whether: setting the value while others acquire and release has no
+ * better defined outcome in the standard library. */
+static inline bool
+is_there(PyObject *_Atomic *place)
+{
+    return atomic_load_explicit(place, memory_order_relaxed) != NULL;
+}
+
+static inline int64_t
+get_bound(semaphore_object *self)
+{
+    return atomic_load_explicit(&self->bound, memory_order_relaxed);
+}
 
 /* The value */
 
@@ -94,8 +109,8 @@ set_value(semaphore_object *self, PyObject *value)
     }
     PyObject *old;
     Py_BEGIN_CRITICAL_SECTION(self);
-    old = self->origin;
-    self->origin = origin;
+    old = atomic_load_explicit(&self->origin, memory_order_relaxed);
+    atomic_store_explicit(&self->origin, origin, memory_order_relaxed);
     self->start = start;
     permits_set(&self->permits, start);
     Py_END_CRITICAL_SECTION();
@@ -114,9 +129,9 @@ set_bound(bounded_object *self, PyObject *value)
     }
     PyObject *old;
     Py_BEGIN_CRITICAL_SECTION(self);
-    old = self->initial;
-    self->initial = initial;
-    self->base.bound = bound;
+    old = atomic_load_explicit(&self->initial, memory_order_relaxed);
+    atomic_store_explicit(&self->initial, initial, memory_order_relaxed);
+    atomic_store_explicit(&self->base.bound, bound, memory_order_relaxed);
     Py_END_CRITICAL_SECTION();
     Py_XDECREF(old);
     return 0;
@@ -151,7 +166,7 @@ bounded_get_initial(bounded_object *self, void *Py_UNUSED(closure))
     Py_BEGIN_CRITICAL_SECTION(self);
     initial = Py_XNewRef(self->initial);
     Py_END_CRITICAL_SECTION();
-    return initial == NULL ? PyLong_FromLongLong(self->base.bound) : initial;
+    return initial == NULL ? PyLong_FromLongLong(get_bound(&self->base)) : initial;
 }
 
 /* Construction */
@@ -195,7 +210,7 @@ make(PyTypeObject *type, int64_t start)
     semaphore_object *self = (semaphore_object *)type->tp_alloc(type, 0);
     if (self != NULL) {
         self->start = start;
-        self->bound = PERMITS_MAX;
+        atomic_init(&self->bound, PERMITS_MAX);
         permits_init(&self->permits, start);
     }
     return self;
@@ -206,7 +221,7 @@ make_bounded(PyTypeObject *type, int64_t start)
 {
     semaphore_object *self = make(type, start);
     if (self != NULL) {
-        self->bound = start;
+        atomic_init(&self->bound, start);
     }
     return self;
 }
@@ -361,7 +376,7 @@ semaphore_acquire(semaphore_object *self, PyObject *const *args, Py_ssize_t coun
         Py_RETURN_TRUE;
     }
     int64_t wait = !blocking ? 0 : values[1] == NULL ? PARK_FOREVER : wait_of_acquire(values[1]);
-    int64_t limit = self->origin == NULL ? self->bound : PERMITS_MAX;
+    int64_t limit = is_there(&self->origin) ? PERMITS_MAX : get_bound(self);
     int taken = wait < 0 ? -1 : permits_take_slow(&self->permits, wait, limit);
     return taken < 0 ? NULL : PyBool_FromLong(taken);
 }
@@ -458,7 +473,7 @@ exceeds_bound(bounded_object *self, int64_t n)
 static inline bool
 is_plain_int(bounded_object *self)
 {
-    return self->initial == NULL && self->base.origin == NULL;
+    return !is_there(&self->initial) && !is_there(&self->base.origin);
 }
 
 static Py_NO_INLINE PyObject *
@@ -469,7 +484,7 @@ bounded_release_slow(bounded_object *self, PyObject *const *args, Py_ssize_t cou
         return NULL;
     }
     if (is_plain_int(self)) {
-        return give(&self->base, n, self->base.bound);
+        return give(&self->base, n, get_bound(&self->base));
     }
     int exceeds = exceeds_bound(self, n);
     return exceeds < 0 ? NULL : give(&self->base, n, exceeds ? 0 : PERMITS_MAX);
@@ -479,7 +494,7 @@ static PyObject *
 bounded_release(bounded_object *self, PyObject *const *args, Py_ssize_t count, PyObject *keywords)
 {
     if (count == 0 && keywords == NULL && is_plain_int(self)) {
-        return give(&self->base, 1, self->base.bound);
+        return give(&self->base, 1, get_bound(&self->base));
     }
     return bounded_release_slow(self, args, count, keywords);
 }

@@ -713,7 +713,8 @@ SCENARIO(later_than_ever_is_never)
 {
     CHECK(park_later(5, 6) == 11 && park_later(0, 0) == 0, "a sum");
     CHECK(park_later(1, PARK_FOREVER) == PARK_FOREVER && park_later(PARK_FOREVER, 1) == PARK_FOREVER, "an overflow");
-    CHECK(park_later(1, PARK_FOREVER - 1) == PARK_FOREVER && park_later(0, PARK_FOREVER - 1) < PARK_FOREVER, "the edge");
+    CHECK(park_later(1, PARK_FOREVER - 1) == PARK_FOREVER && park_later(0, PARK_FOREVER - 1) < PARK_FOREVER,
+          "the edge");
 }
 
 SCENARIO(wakes_do_not_put_the_deadline_off)
