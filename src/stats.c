@@ -20,6 +20,7 @@ stats_now(void)
 void
 stats_add_time(int64_t since)
 {
+    /* Relaxed: a counter. */
     atomic_fetch_add_explicit(&stats.nanoseconds, park_now() - since, memory_order_relaxed);
 }
 

@@ -38,7 +38,7 @@
 /* How many looks there are to one look at the clock, which costs about as much. */
 #define LOOKS 16
 
-/* Changed by who has the interpreter only. */
+/* Used by who has the interpreter only, and so plain. */
 static uint32_t sent;    /* the latest ticket */
 static uint32_t arrived; /* the latest that has arrived, or is given up */
 static int64_t moved;    /* when somebody was sent while nobody was on its way, or arrived; by the rough clock */
@@ -49,7 +49,8 @@ static waiter *last_put_off;
 static bool ended;
 
 /* Whether a thread has the interpreter that came for it after a wait, as far as is known: the interpreter changes hands
- * in other ways too. It is a hint, and never waited for without a limit. */
+ * in other ways too. It is a hint, and never waited for without a limit; so is all that follows. What the threads tell
+ * each other they guard by the interpreter itself: nothing is published by these. */
 static atomic_bool taken;
 static atomic_int taken_on; /* the core, or -1 */
 
@@ -203,6 +204,7 @@ static bool
 claim(void)
 {
     bool seen = false;
+    /* Relaxed: a look, before the exchange that decides. */
     return !atomic_load_explicit(&taken, memory_order_relaxed) &&
            atomic_compare_exchange_strong_explicit(&taken, &seen, true, memory_order_acquire, memory_order_relaxed);
 }
@@ -210,6 +212,7 @@ claim(void)
 static bool
 is_taken_on(int core)
 {
+    /* Relaxed: a hint. */
     return core >= 0 && core == atomic_load_explicit(&taken_on, memory_order_relaxed);
 }
 
@@ -235,6 +238,7 @@ look_for_claim(int64_t began, int64_t nanoseconds)
             /* Who has the interpreter cannot run before this thread lets it. */
             now = yield_core(now);
         }
+        /* Relaxed, all of look_for: a measure, in which the latest of several counts. */
         if (claim_soon()) {
             atomic_store_explicit(&look_for, LOOK_AT_MOST, memory_order_relaxed);
             return now;
@@ -251,6 +255,7 @@ look_for_claim(int64_t began, int64_t nanoseconds)
 static int64_t
 ask(int64_t now)
 {
+    /* Relaxed: a count, and a time near enough to it. */
     if (atomic_fetch_add_explicit(&admission_asking, 1, memory_order_relaxed) == 0) {
         atomic_store_explicit(&asking_since, now, memory_order_relaxed);
     }
@@ -264,7 +269,7 @@ admission_approach(void)
     if (claim()) {
         return ask(now);
     }
-    int64_t nanoseconds = atomic_load_explicit(&look_for, memory_order_relaxed);
+    int64_t nanoseconds = atomic_load_explicit(&look_for, memory_order_relaxed); /* a measure */
     if (nanoseconds < LOOK_TOO_LITTLE) {
         if (!dice_once_in(TRY_ONE_IN)) {
             return ask(now);
@@ -277,6 +282,7 @@ admission_approach(void)
 void
 admission_enter(int64_t asked, int64_t now)
 {
+    /* Relaxed: hints, as above; what the others did before they let go, the interpreter's own lock has shown. */
     if (atomic_fetch_sub_explicit(&admission_asking, 1, memory_order_relaxed) > 1) {
         atomic_store_explicit(&asking_since, now, memory_order_relaxed);
     }
@@ -321,6 +327,7 @@ admission_is_due(void)
     if (ended || ++turns % TURNS_TO_A_LOOK != 0) {
         return false;
     }
+    /* Relaxed: a time near enough. */
     return park_now() - atomic_load_explicit(&asking_since, memory_order_relaxed) > ASKED_LONG;
 }
 

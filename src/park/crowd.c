@@ -9,6 +9,7 @@ atomic_int crowd_on_its_way;
 bool
 crowd_is_large(void)
 {
+    /* Relaxed: hints. */
     return atomic_load_explicit(&crowd_looking, memory_order_relaxed) +
                atomic_load_explicit(&crowd_on_its_way, memory_order_relaxed) >
            cores_count();

@@ -22,7 +22,7 @@ crowd_end_to_look(void)
     atomic_fetch_sub_explicit(&crowd_looking, 1, memory_order_relaxed);
 }
 
-/* Tells how many are on their way. */
+/* Tells how many are on their way. Relaxed: see above. */
 static inline void
 crowd_set_on_its_way(int count)
 {
@@ -32,6 +32,7 @@ crowd_set_on_its_way(int count)
 static inline bool
 crowd_is_on_its_way(void)
 {
+    /* Relaxed: a hint. */
     return atomic_load_explicit(&crowd_on_its_way, memory_order_relaxed) != 0;
 }
 

@@ -46,6 +46,7 @@ guard_lock(guard *self)
 {
     unsigned looks = 0;
     while (atomic_exchange_explicit(self, 1, memory_order_acquire)) {
+        /* Relaxed: a look, before the exchange that decides. */
         while (atomic_load_explicit(self, memory_order_relaxed)) {
             if (++looks % GUARD_LOOKS == 0) {
                 guard_yield();

@@ -48,6 +48,7 @@ parker_renew(parker *self)
 void
 parker_reset(parker *self)
 {
+    /* Relaxed: there is nothing to tell. An unpark that comes now is of an earlier wait, and wakes for nothing. */
     atomic_store_explicit(&self->word, EMPTY, memory_order_relaxed);
 }
 
@@ -60,6 +61,7 @@ parker_has_token(parker *self)
 bool
 parker_sleeps(parker *self)
 {
+    /* Relaxed: a hint. */
     return atomic_load_explicit(&self->word, memory_order_relaxed) == PARKED;
 }
 

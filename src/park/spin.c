@@ -29,7 +29,8 @@
 
 #define RECORD_BITS 10
 
-/* What is known about one place, or a few that share the record: it need not be exact. */
+/* What is known about one place, or a few that share the record: it need not be exact. Relaxed throughout: each is a
+ * measure by itself, and of two that are written at once one is lost. */
 struct spin_record {
     _Atomic uint32_t mean[2]; /* by spin_way; 0: not known */
     atomic_bool promising;    /* the way that was dearer has just been the cheaper: to be tried again */

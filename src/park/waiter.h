@@ -35,7 +35,7 @@ typedef struct waiter {
     struct waiter *previous;
     struct waitqueue *_Atomic queue; /* the queue that it is in, or NULL; changed with that queue locked */
     _Atomic int state;               /* a waiter_state; GRANTED is the waker's last word, the rest is guarded */
-    int outcome;                     /* the primitive's own, written by the waker before GRANTED */
+    int outcome;                     /* the primitive's own, written by the waker before GRANTED, which publishes it */
     bool away;                       /* runs a signal handler: not to be relied on; guarded */
     unsigned long thread;            /* the waiting thread, as its interpreter calls it */
     int64_t began;                   /* when the wait did; 0 once it has parked; its own thread's */

@@ -40,6 +40,7 @@ waitqueue_take_all(waitqueue *self)
     waitqueue_last(self)->next = NULL;
     waitqueue_set_last(self, NULL);
     for (waiter *w = first; w != NULL; w = w->next) {
+        /* Relaxed: guarded by the queue. */
         atomic_store_explicit(&w->queue, NULL, memory_order_relaxed);
     }
     return first;

@@ -17,6 +17,8 @@ typedef struct waitqueue {
     guard guard;
 } waitqueue;
 
+/* Relaxed, as the next: guarded by the queue, whose lock has the order. Atomic for those who only ask whether somebody
+ * waits (waitqueue_is_empty). */
 static inline waiter *
 waitqueue_last(const waitqueue *self)
 {
@@ -59,6 +61,8 @@ waitqueue_first(const waitqueue *self)
     return last == NULL ? NULL : last->next;
 }
 
+/* `queue` is relaxed everywhere: it is set and cleared with that queue locked, and compared with a queue that is. Atomic
+ * for the waiter's own thread, which looks when its waiter may just be moved from one queue to another. */
 static inline bool
 waitqueue_has(waitqueue *self, waiter *w)
 {

@@ -470,6 +470,7 @@ barrier_wait(barrier_object *self, PyObject *const *args, Py_ssize_t count, PyOb
             return NULL;
         }
     }
+    /* Relaxed: it is one of two, and the object that it may be has always been there. */
     PyObject *alone = atomic_load_explicit(&self->alone, memory_order_relaxed);
     if (alone != NULL) {
         return small_int_new_ref(alone);
@@ -535,7 +536,10 @@ get_timeout(barrier_object *self, void *Py_UNUSED(closure))
 static PyObject *
 get_parties(barrier_object *self, void *Py_UNUSED(closure))
 {
-    return PyLong_FromLongLong(self->parties);
+    lock(self);
+    int64_t parties = self->parties;
+    waitqueue_unlock(&self->queue);
+    return PyLong_FromLongLong(parties);
 }
 
 static PyObject *

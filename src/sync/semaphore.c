@@ -38,6 +38,7 @@ is_there(PyObject *_Atomic *place)
     return atomic_load_explicit(place, memory_order_relaxed) != NULL;
 }
 
+/* Relaxed for the same reason. */
 static inline int64_t
 get_bound(semaphore_object *self)
 {
@@ -108,6 +109,7 @@ set_value(semaphore_object *self, PyObject *value)
         return -1;
     }
     PyObject *old;
+    /* Relaxed: guarded by the section, but for is_there. */
     Py_BEGIN_CRITICAL_SECTION(self);
     old = atomic_load_explicit(&self->origin, memory_order_relaxed);
     atomic_store_explicit(&self->origin, origin, memory_order_relaxed);
@@ -128,6 +130,7 @@ set_bound(bounded_object *self, PyObject *value)
         return -1;
     }
     PyObject *old;
+    /* Relaxed: guarded by the section, but for is_there and get_bound. */
     Py_BEGIN_CRITICAL_SECTION(self);
     old = atomic_load_explicit(&self->initial, memory_order_relaxed);
     atomic_store_explicit(&self->initial, initial, memory_order_relaxed);

@@ -33,7 +33,7 @@ begin_of_wait(int64_t now)
 
 #else
 
-/* The running mean of the nanoseconds that a thread waits for the GIL once it is awake. */
+/* The running mean of the nanoseconds that a thread waits for the GIL once it is awake. Relaxed throughout: a measure. */
 static _Atomic int64_t gil_wait_mean;
 
 /* When this thread last asked for the GIL and had to wait long, and when it got it. */
@@ -125,6 +125,7 @@ park_result
 wait_park(waiter *w, int64_t deadline)
 {
     spin attempt;
+    /* Relaxed: only compared, to tell the places apart. */
     const void *place = w->place != NULL ? w->place : atomic_load_explicit(&w->queue, memory_order_relaxed);
     bool concerned = wait_concerns_admission(PyInterpreterState_Get());
     waiter *next = NULL;
