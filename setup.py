@@ -21,8 +21,8 @@ macros: list[tuple[str, str | None]] = []
 compile_args = ["-std=c11", "-Wall", "-Wextra", "-Wno-missing-field-initializers", "-fvisibility=hidden"]
 link_args = ["-pthread"]
 
-# glibc allocates the thread-local data of a shared object when a thread first uses it, and ends the process if there is no
-# memory. Some hundred bytes are set aside with each thread for those that want theirs at once.
+# glibc allocates the thread-local data of a shared object when a thread first uses it, and ends the process if there is
+# no memory. For those that want little, and at once, there is some room in each thread.
 if sys.platform == "linux" and platform.libc_ver()[0] == "glibc":
     compile_args.append("-ftls-model=initial-exec")
 

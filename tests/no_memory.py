@@ -2,10 +2,10 @@
 
     python tests/no_memory.py MODULE [hooks | malloc]
 
-prints a table: how often each operation succeeded, and how often it raised MemoryError. What else happens is a line that
-begins with WRONG: another exception, or an object that is not as it was before a failure, or as it should be after a
-success. hooks: the interpreter's allocators fail, by _testcapi. malloc: the C library's, for the thread that asks for it;
-failing_malloc.c must be loaded in front of it, and PYTHONMALLOC be malloc.
+prints a table: how often each operation succeeded, and how often it raised MemoryError. What else happens is a line
+that begins with WRONG: another exception, or an object that is not as it was before a failure, or as it should be after
+a success. hooks: the interpreter's allocators fail, by _testcapi. malloc: the C library's, for the thread that asks for
+it; failing_malloc.c must be loaded in front of it, and PYTHONMALLOC be malloc.
 """
 
 from __future__ import annotations

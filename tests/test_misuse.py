@@ -4,6 +4,7 @@ __init__ in the middle of something, chains of objects so long that freeing them
 from __future__ import annotations
 
 import threading
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -149,10 +150,8 @@ def test_a_lock_that_replaces_itself_when_it_is_looked_at_is_not_used_once_it_is
             lock.acquire()
         object.__setattr__(lock, "condition", condition)
         del lock
-        try:
+        with suppress(RuntimeError, AttributeError, TypeError, AssertionError):
             CALLS[name](condition)
-        except (RuntimeError, AttributeError, TypeError, AssertionError):
-            pass
 
 
 @pytest.mark.parametrize("make_lock", [cthreading.Lock, cthreading.RLock])

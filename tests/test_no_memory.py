@@ -1,4 +1,4 @@
-"""Without memory an operation succeeds or raises MemoryError, and nothing is left wrong: no_memory.py, run both ways."""
+"""Without memory an operation succeeds or raises MemoryError, and nothing is left wrong: no_memory.py, both ways."""
 
 from __future__ import annotations
 
