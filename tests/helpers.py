@@ -7,6 +7,7 @@ hangs are failures with a message, not a test run that stands still.
 from __future__ import annotations
 
 import os
+import re
 import site
 import subprocess
 import sys
@@ -32,6 +33,13 @@ def wait_until(predicate: Callable[[], Any], seconds: float = PATIENCE) -> None:
             raise AssertionError(f"not true within {seconds} s: {predicate}")
         time.sleep(pause)
         pause = min(pause * 2, 0.01)
+
+
+def recursion_count(lock: Any) -> int:
+    """How often this thread has acquired the RLock. Early patch releases of 3.11 have no method for that."""
+    found = re.search(r" count=(\d+) ", repr(lock))
+    assert found, repr(lock)
+    return int(found[1]) if lock._is_owned() else 0
 
 
 def join_all(threads: Iterable[threading.Thread], seconds: float = PATIENCE) -> None:
