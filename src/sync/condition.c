@@ -393,6 +393,8 @@ typedef struct {
     PyObject *acquire;
     PyObject
         *is_owned; /* the standard library's RLock: let go by as many calls of `release` as it takes. NULL: another */
+    PyObject *restore; /* and taken again once by this, which runs no signal handlers, with these arguments */
+    PyObject *once;
     bool restores; /* `acquire` takes what `release` returned */
     PyObject *saved;
 } held_lock;
@@ -404,6 +406,8 @@ held_lock_drop(held_lock *held)
     Py_XDECREF(held->release);
     Py_XDECREF(held->acquire);
     Py_XDECREF(held->is_owned);
+    Py_XDECREF(held->restore);
+    Py_XDECREF(held->once);
     Py_XDECREF(held->saved);
 }
 
@@ -421,15 +425,23 @@ take_method(condition_object *self, const char *name, const char *other, PyObjec
     return *method == NULL ? -1 : 0;
 }
 
+/* Its _release_save makes a tuple after it has let go, and cannot undo that. */
+static int
+take_methods_of_rlock(condition_object *self, held_lock *held)
+{
+    held->release = lock_method(self, "release");
+    held->acquire = held->release == NULL ? NULL : lock_method(self, "acquire");
+    held->is_owned = held->acquire == NULL ? NULL : lock_method(self, "_is_owned");
+    held->restore = held->is_owned == NULL ? NULL : lock_method(self, "_acquire_restore");
+    held->once = held->restore == NULL ? NULL : Py_BuildValue("((ik))", 1, thread_ident());
+    return held->once == NULL ? -1 : 0;
+}
+
 static int
 take_methods(condition_object *self, held_lock *held, module_state *state)
 {
-    /* Its _release_save makes a tuple after it has let go, and cannot undo that. */
     if (held->standard && Py_TYPE(held->lock) == state->stdlib_rlock_type) {
-        held->release = lock_method(self, "release");
-        held->acquire = held->release == NULL ? NULL : lock_method(self, "acquire");
-        held->is_owned = held->acquire == NULL ? NULL : lock_method(self, "_is_owned");
-        return held->is_owned == NULL ? -1 : 0;
+        return take_methods_of_rlock(self, held);
     }
     if (take_method(self, "_release_save", "release", &held->release) < 0) {
         return -1;
@@ -493,6 +505,16 @@ held_lock_give(held_lock *held)
     }
 }
 
+/* One call that takes another lock again, once. */
+static PyObject *
+take_other_once(held_lock *held)
+{
+    if (held->restore != NULL) {
+        return PyObject_Call(held->restore, held->once, NULL);
+    }
+    return held->restores ? PyObject_CallOneArg(held->acquire, held->saved) : PyObject_CallNoArgs(held->acquire);
+}
+
 /* Takes another lock again, as often as it was let go. One of the standard library's is taken whatever happens, and
  * exceptions are kept until then. Returns 0, or -1 with an exception set. */
 static int
@@ -500,8 +522,9 @@ take_other_again(held_lock *held)
 {
     PyObject *exception = NULL;
     while (held->count > 0) {
-        PyObject *result =
-            held->restores ? PyObject_CallOneArg(held->acquire, held->saved) : PyObject_CallNoArgs(held->acquire);
+        PyObject *result = take_other_once(held);
+        /* From the second time on it is owned, and acquired at once. */
+        Py_CLEAR(held->restore);
         Py_XDECREF(result);
         if (result != NULL) {
             held->count--;
