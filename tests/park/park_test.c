@@ -654,6 +654,15 @@ unpark_all_the_time(void *argument)
 static _Atomic bool refuses;
 static _Atomic int refused;
 
+static long (*real_syscall)(long, ...);
+
+/* Before there is a second thread. */
+__attribute__((constructor)) static void
+find_real_syscall(void)
+{
+    real_syscall = (long (*)(long, ...))dlsym(RTLD_NEXT, "syscall");
+}
+
 /* In the place of the C library's, for the parking layer and this program. */
 long
 syscall(long number, ...)
@@ -670,11 +679,7 @@ syscall(long number, ...)
         errno = ENOSYS;
         return -1;
     }
-    static long (*real)(long, ...);
-    if (real == NULL) {
-        real = (long (*)(long, ...))dlsym(RTLD_NEXT, "syscall");
-    }
-    return real(number, arguments[0], arguments[1], arguments[2], arguments[3], arguments[4], arguments[5]);
+    return real_syscall(number, arguments[0], arguments[1], arguments[2], arguments[3], arguments[4], arguments[5]);
 }
 
 #endif
