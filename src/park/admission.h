@@ -51,7 +51,7 @@ int64_t admission_watch(waiter *w, int64_t deadline);
 /* The caller has let go of the interpreter. */
 void admission_let_go(waiter *next);
 
-/* How many are on their way, each of which could do with a core. */
+/* How many are on their way. */
 int admission_on_their_way(void);
 
 /* The caller gives who has the interpreter a moment to let go, and then asks for it: one of the next two follows.
