@@ -194,7 +194,9 @@ admission_watch(waiter *w, int64_t deadline)
 void
 admission_let_go(waiter *next)
 {
+    delay();
     atomic_store_explicit(&taken, false, memory_order_release);
+    delay();
     if (next != NULL) {
         parker_unpark(&next->parker);
     }
@@ -314,7 +316,10 @@ admission_arrive(waiter *w, int64_t asked, int64_t now)
     else if (w->admission == ADMISSION_PUT_OFF) {
         take_from_list(w);
     }
-    w->admission = ADMISSION_HERE;
+    if (w->admission != ADMISSION_HERE) {
+        /* Only then: whoever grants one that is not restricted may be looking at it without the interpreter. */
+        w->admission = ADMISSION_HERE;
+    }
     if (watching == w) {
         watching = NULL;
     }

@@ -9,6 +9,7 @@
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE /* syscall */
 #endif
+#include "delay.h"
 #include "park.h"
 
 #ifdef PARK_BACKEND_FUTEX
@@ -90,7 +91,9 @@ parker_park(parker *self, int64_t deadline)
         return PARK_UNPARKED;
     }
     int64_t wake_at = park_slice_end(deadline);
+    delay();
     int error = futex_wait(&self->word, wake_at);
+    delay();
     if (atomic_exchange(&self->word, EMPTY) == TOKEN) {
         return PARK_UNPARKED;
     }
@@ -110,7 +113,9 @@ parker_park(parker *self, int64_t deadline)
 void
 parker_unpark(parker *self)
 {
+    delay();
     if (atomic_exchange(&self->word, TOKEN) == PARKED) {
+        delay();
         syscall(FUTEX, &self->word, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
     }
 }

@@ -4,6 +4,7 @@
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE /* pthread_condattr_setclock */
 #endif
+#include "delay.h"
 #include "park.h"
 
 #ifdef PARK_BACKEND_PTHREAD
@@ -106,9 +107,11 @@ parker_park(parker *self, int64_t deadline)
     while (!self->token && error == 0) {
         error = condition_wait(self, wake_at);
     }
+    delay();
     bool token = self->token;
     self->token = self->sleeps = false;
     pthread_mutex_unlock(&self->mutex);
+    delay();
     if (token) {
         return PARK_UNPARKED;
     }
@@ -121,8 +124,10 @@ parker_park(parker *self, int64_t deadline)
 void
 parker_unpark(parker *self)
 {
+    delay();
     pthread_mutex_lock(&self->mutex);
     self->token = true;
+    delay();
     /* Under the mutex: the parked thread cannot be gone before the signal. */
     pthread_cond_signal(&self->condition);
     pthread_mutex_unlock(&self->mutex);

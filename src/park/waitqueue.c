@@ -60,7 +60,9 @@ waiter_grant(waiter *w, int outcome)
     w->outcome = outcome;
     /* Before the last word: after it the thread may be in another wait. But for the unpark: a parker outlives that. */
     bool comes = admission_lets_come(w);
+    delay();
     atomic_store_explicit(&w->state, WAITER_GRANTED, memory_order_release);
+    delay();
     if (comes) {
         parker_unpark(&w->parker);
     }

@@ -138,7 +138,9 @@ wait_park(waiter *w, int64_t deadline)
     if (concerned) {
         admission_let_go(next);
     }
+    delay();
     park_result result = sleep_on(&attempt, w, place, wake_at);
+    delay();
     int64_t now;
     if (concerned) {
         now = come_back(w, thread_state);
