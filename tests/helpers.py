@@ -8,9 +8,12 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
+import shutil
 import site
 import subprocess
 import sys
+import sysconfig
 import textwrap
 import threading
 import time
@@ -18,6 +21,8 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
+
+import pytest
 
 import cthreading
 
@@ -148,3 +153,13 @@ def run_python(
         )
         raise AssertionError(f"the process did not end within {seconds} s\n{Outcome(-1, out, err)}") from None
     return Outcome(done.returncode, done.stdout, done.stderr)
+
+
+def find_compiler() -> list[str]:
+    """The compiler that this Python was built with, or cc."""
+    for command in (os.environ.get("CC"), sysconfig.get_config_var("CC"), "cc"):
+        words = shlex.split(command or "")
+        if words and shutil.which(words[0]):
+            # The options after it are this Python's own.
+            return words[:1]
+    pytest.skip("no C compiler: install gcc or clang")
