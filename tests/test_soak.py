@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 import soak
-from helpers import child_environment
+from helpers import child_environment, wait_until
 
 SOAK = Path(soak.__file__)
 
@@ -54,13 +54,18 @@ def test_what_hangs_is_shown(capfd: pytest.CaptureFixture[str]) -> None:
         wait_for_ever()
     """
     process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True, env=child_environment())
+    shown: list[str] = []
+
+    def has_shown_the_wait() -> bool:
+        soak.show_process(process.pid)
+        shown.append(capfd.readouterr().err)
+        return "in wait_for_ever" in shown[-1]
+
     try:
         assert process.stdout is not None
         assert process.stdout.readline() == "ready\n"
-        soak.show_process(process.pid)
+        wait_until(has_shown_the_wait)  # it may still be on its way there
     finally:
         process.kill()
         process.communicate()
-    shown = capfd.readouterr().err
-    assert "in wait_for_ever" in shown
-    assert f"thread {process.pid}: " in shown
+    assert f"thread {process.pid}: " in shown[-1]
