@@ -753,7 +753,8 @@ fork_while_others_wake(void)
     explore_join_all();
 }
 
-/* A dying thread grants those that wait for its end, without the interpreter: as src/thread/handle.c does. */
+/* Somebody grants without the interpreter, under a lock of its own: a thread that is at its end, say. Its waiters are not
+ * restricted then. */
 
 static waitqueue joiners;
 static int joiners_lock;
