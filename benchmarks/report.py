@@ -17,6 +17,7 @@ GROUPS = {
     "uncontended": "In one thread",
     "ping-pong": "Two threads hand over to each other, a round trip",
     "herd": "Many threads wait for one, a round",
+    "end": "Threads that end once they are woken, all of them",
     "start": "Threads that end at once, each",
     "program": "Whole programs with `threading` replaced, an item",
     "shared": "Threads that work and use locks, a turn of each",

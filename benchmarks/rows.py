@@ -11,6 +11,14 @@ from cthreading import bench
 from cthreading.bench import Cost, Plan
 
 GROWTH = [2, 4, 8, 16, 32, 64, 128, 256]
+ENDING = [100, 1000]
+ENDS = {
+    "Event.set": programs.event_to_end,
+    "notify_all": programs.condition_to_end,
+    "Barrier": programs.barrier_to_end,
+    "Semaphore.release": programs.semaphore_to_end,
+    "Lock, passed on": programs.lock_to_end,
+}
 
 
 class Row(NamedTuple):
@@ -67,6 +75,10 @@ def herd(group: str, name: str, run: Callable[[Any, int], Cost]) -> Row:
     return between(group, name, run, others=group == "herd")._replace(least=50)
 
 
+def ending(name: str, make: Callable[[Any, int], Any], threads: int) -> Row:
+    return between("end", f"{name}, {threads} threads", programs.ends_once_woken(make, threads), others=False)
+
+
 def program(name: str, run: Callable[[Any, int], Cost], least: int = 1) -> Row:
     return between("program", name, run, others=False)._replace(least=least)
 
@@ -83,6 +95,7 @@ def all_rows() -> list[Row]:
         herd("herd", "Barrier(64)", bench.barrier_rounds(64)),
         herd("herd", "notify_all of 100", bench.notify_all_rounds(100)),
         herd("herd", "Event.set, 100 wait", programs.event_wakes(100)),
+        *(ending(name, make, threads) for threads in ENDING for name, make in ENDS.items()),
         between("start", "start + join, one at a time", bench.start_and_join(1), others=False),
         between("start", "start + join, fifty at once", bench.start_and_join(50), 50, others=False),
         between("start", "one at a time, Python code", bench.start_and_join(1, bench.do_nothing), others=False),

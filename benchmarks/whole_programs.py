@@ -350,3 +350,77 @@ def event_wakes(waiters: int) -> Callable[[Any, int], Cost]:
         return total
 
     return run
+
+
+def event_to_end(threading: Any, _waiters: int) -> tuple[Callable[[], Any], Callable[[], Any]]:
+    event = threading.Event()
+    return event.wait, event.set
+
+
+def condition_to_end(threading: Any, _waiters: int) -> tuple[Callable[[], Any], Callable[[], Any]]:
+    condition = threading.Condition()
+
+    def wait() -> None:
+        with condition:
+            condition.wait()
+
+    def notify() -> None:
+        with condition:
+            condition.notify_all()
+
+    return wait, notify
+
+
+def barrier_to_end(threading: Any, waiters: int) -> tuple[Callable[[], Any], Callable[[], Any]]:
+    barrier = threading.Barrier(waiters + 1)
+    return barrier.wait, barrier.wait
+
+
+def semaphore_to_end(threading: Any, waiters: int) -> tuple[Callable[[], Any], Callable[[], Any]]:
+    semaphore = threading.Semaphore(0)
+    return semaphore.acquire, lambda: semaphore.release(waiters)
+
+
+def lock_to_end(threading: Any, _waiters: int) -> tuple[Callable[[], Any], Callable[[], Any]]:
+    """Each passes it on."""
+    lock = threading.Lock()
+    lock.acquire()
+
+    def wait() -> None:
+        with lock:
+            pass
+
+    return wait, lock.release
+
+
+def ends_once_woken(
+    make: Callable[[Any, int], tuple[Callable[[], Any], Callable[[], Any]]], waiters: int
+) -> Callable[[Any, int], Cost]:
+    """From waking until so many waiting threads have all ended and been joined; starting them is not counted."""
+
+    def run(threading: Any, rounds: int) -> Cost:
+        total = Cost(0, 0, 0)
+        before = threading.stack_size(256 * 1024)
+        for _ in range(rounds):
+            block, wake = make(threading, waiters)
+            there = [0]
+
+            def wait(block: Callable[[], Any] = block, there: list[int] = there) -> None:
+                there[0] += 1
+                block()
+
+            threads = [threading.Thread(target=wait, daemon=True) for _ in range(waiters)]
+            for thread in threads:
+                thread.start()
+            while there[0] < waiters:
+                sleep(0.001)
+            sleep(0.01)  # the last one says so before it waits
+            begin = read_meter()
+            wake()
+            for thread in threads:
+                thread.join()
+            total = Cost(*map(sum, zip(total, cost_since(begin), strict=True)))
+        threading.stack_size(before)
+        return total
+
+    return run

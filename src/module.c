@@ -4,6 +4,7 @@
 
 #include <string.h>
 
+#include "park/fork.h"
 #include "park/waiter.h"
 
 module_state *
@@ -256,6 +257,9 @@ state_exec(PyObject *module)
         return -1;
     }
     int error = waiter_setup();
+    if (error == 0) {
+        error = fork_setup();
+    }
     if (error != 0) {
         errno = error;
         PyErr_SetFromErrno(PyExc_OSError);

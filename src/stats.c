@@ -6,6 +6,8 @@
 
 #include "module.h"
 #include "park/park.h"
+#include "sync/lock.h"
+#include "sync/rlock.h"
 
 stats_counters stats;
 
@@ -18,12 +20,9 @@ stats_now(void)
 void
 stats_add_time(int64_t since)
 {
+    /* Relaxed: a counter. */
     atomic_fetch_add_explicit(&stats.nanoseconds, park_now() - since, memory_order_relaxed);
 }
-
-/* What the types' own functions were; the same in every interpreter. */
-static vectorcallfunc lock_uncounted;
-static vectorcallfunc rlock_uncounted;
 
 static PyObject *
 counted(PyObject *lock)
@@ -37,13 +36,13 @@ counted(PyObject *lock)
 static PyObject *
 lock_counted(PyObject *type, PyObject *const *args, size_t flags, PyObject *keywords)
 {
-    return counted(lock_uncounted(type, args, flags, keywords));
+    return counted(lock_vectorcall(type, args, flags, keywords));
 }
 
 static PyObject *
 rlock_counted(PyObject *type, PyObject *const *args, size_t flags, PyObject *keywords)
 {
-    return counted(rlock_uncounted(type, args, flags, keywords));
+    return counted(rlock_vectorcall(type, args, flags, keywords));
 }
 
 PyDoc_STRVAR(start_stats_doc,
@@ -54,12 +53,9 @@ static PyObject *
 start_stats(PyObject *module, PyObject *Py_UNUSED(ignored))
 {
     module_state *state = module_get_state(module);
-    if (state->lock_type->tp_vectorcall != lock_counted) {
-        lock_uncounted = state->lock_type->tp_vectorcall;
-        rlock_uncounted = state->rlock_type->tp_vectorcall;
-        state->lock_type->tp_vectorcall = lock_counted;
-        state->rlock_type->tp_vectorcall = rlock_counted;
-    }
+    /* Relaxed: others may make locks meanwhile, by either function; both are always there. */
+    __atomic_store_n(&state->lock_type->tp_vectorcall, lock_counted, __ATOMIC_RELAXED);
+    __atomic_store_n(&state->rlock_type->tp_vectorcall, rlock_counted, __ATOMIC_RELAXED);
     atomic_store(&stats.on, true);
     Py_RETURN_NONE;
 }

@@ -17,6 +17,7 @@ typedef struct {
 
 extern stats_counters stats;
 
+/* Relaxed, all of it: counters, of which none tells of another. */
 static inline bool
 stats_are_on(void)
 {

@@ -7,9 +7,13 @@ hangs are failures with a message, not a test run that stands still.
 from __future__ import annotations
 
 import os
+import re
+import shlex
+import shutil
 import site
 import subprocess
 import sys
+import sysconfig
 import textwrap
 import threading
 import time
@@ -17,6 +21,8 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
+
+import pytest
 
 import cthreading
 
@@ -32,6 +38,13 @@ def wait_until(predicate: Callable[[], Any], seconds: float = PATIENCE) -> None:
             raise AssertionError(f"not true within {seconds} s: {predicate}")
         time.sleep(pause)
         pause = min(pause * 2, 0.01)
+
+
+def recursion_count(lock: Any) -> int:
+    """How often this thread has acquired the RLock. Early patch releases of 3.11 have no method for that."""
+    found = re.search(r" count=(\d+) ", repr(lock))
+    assert found, repr(lock)
+    return int(found[1]) if lock._is_owned() else 0
 
 
 def join_all(threads: Iterable[threading.Thread], seconds: float = PATIENCE) -> None:
@@ -140,3 +153,13 @@ def run_python(
         )
         raise AssertionError(f"the process did not end within {seconds} s\n{Outcome(-1, out, err)}") from None
     return Outcome(done.returncode, done.stdout, done.stderr)
+
+
+def find_compiler() -> list[str]:
+    """The compiler that this Python was built with, or cc."""
+    for command in (os.environ.get("CC"), sysconfig.get_config_var("CC"), "cc"):
+        words = shlex.split(command or "")
+        if words and shutil.which(words[0]):
+            # The options after it are this Python's own.
+            return words[:1]
+    pytest.skip("no C compiler: install gcc or clang")

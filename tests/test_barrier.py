@@ -10,7 +10,7 @@ from types import ModuleType
 from typing import Any
 
 import pytest
-from behaviour import Outcome, assert_same_outcome, elsewhere, make_class, only_ours, plain
+from behaviour import Outcome, assert_same_outcome, elsewhere, make_class, only_ours, plain, until_asleep
 from helpers import PATIENCE, Crew, run_python, wait_until
 
 
@@ -326,6 +326,35 @@ def test_the_action_may_reset_the_barrier(module: ModuleType, crew: Crew) -> Non
     assert len(results) == 3
     assert not barrier.broken
     assert barrier.n_waiting == 0
+
+
+@only_ours
+def test_an_action_that_waits_for_its_own_barrier_is_told(crew: Crew, module: ModuleType) -> None:
+    barrier = module.Barrier(2, lambda: barrier.wait(30))
+    results = block(barrier, crew, 1)
+    with pytest.raises(RuntimeError, match="cannot wait"):
+        barrier.wait(30)
+    crew.join()
+    assert results == [threading.BrokenBarrierError]
+
+
+def test_who_comes_while_the_action_runs_is_of_the_next_round(module: ModuleType, crew: Crew) -> None:
+    rounds: list[int] = []
+    late: list[Any] = []
+
+    def action() -> None:
+        rounds.append(1)
+        if len(rounds) == 1:
+            until_asleep([crew.start(wait_into, barrier, late, 30)])
+
+    barrier = module.Barrier(2, action)
+    results = block(barrier, crew, 1)
+    assert barrier.wait(30) == 1
+    wait_until(lambda: barrier.n_waiting == 1 and results)
+    assert (results, late) == ([0], [])
+    assert barrier.wait(30) == 1
+    crew.join()
+    assert late == [0]
 
 
 # abort and reset

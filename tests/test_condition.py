@@ -19,7 +19,7 @@ from behaviour import (
     until_asleep,
     until_waiting,
 )
-from helpers import PATIENCE, Crew, run_python, wait_until
+from helpers import PATIENCE, Crew, recursion_count, run_python, wait_until
 
 
 class Duck:
@@ -217,7 +217,7 @@ def test_an_rlock_that_another_thread_owns_does_not_count(condition: Any) -> Non
 def test_it_makes_its_own_rlock(module: ModuleType, condition: Any) -> None:
     assert isinstance(condition._lock, type(module.RLock()))
     with condition, condition:
-        assert condition._lock._recursion_count() == 2
+        assert recursion_count(condition._lock) == 2
 
 
 @pytest.mark.parametrize(
@@ -405,7 +405,7 @@ def test_wait_gives_all_levels_of_an_rlock_back_and_takes_them_again(module: Mod
     for _ in range(3):
         condition.acquire()
     assert condition.wait(30) is True
-    assert lock._recursion_count() == 3
+    assert recursion_count(lock) == 3
     for _ in range(3):
         condition.release()
     assert is_free(condition)
@@ -419,7 +419,7 @@ def test_wait_with_a_bad_timeout_is_refused_and_changes_nothing(module: ModuleTy
         try:
             return condition.wait(timeout)
         finally:
-            assert condition._lock._recursion_count() == 1
+            assert recursion_count(condition._lock) == 1
             assert len(condition._waiters) == 0
 
     assert_same_outcome(module, wait)
@@ -649,7 +649,7 @@ def test_wait_for_with_a_bad_timeout_is_refused_and_changes_nothing(module: Modu
         try:
             condition.wait_for(lambda: False, timeout)
         finally:
-            assert condition._lock._recursion_count() == 1
+            assert recursion_count(condition._lock) == 1
             assert len(condition._waiters) == 0
 
     assert_same_outcome(module, wait, message=False)
@@ -683,7 +683,7 @@ def test_a_call_with_wrong_arguments_changes_nothing(condition: Any, call: Any) 
     condition.acquire()
     with pytest.raises(TypeError):
         call(condition)
-    assert condition._lock._recursion_count() == 1
+    assert recursion_count(condition._lock) == 1
     assert len(condition._waiters) == 0
 
 

@@ -33,7 +33,8 @@ SUITES = (
 SECONDS = 900.0  # for a whole suite, on a slow and busy machine; most of it is the suites' own sleeping
 
 try:
-    import test.support  # noqa: F401
+    # Debian has a part of them beside the library.
+    from test import lock_tests, support  # noqa: F401
 except ImportError:
     version = f"{sys.version_info.major}.{sys.version_info.minor}"
     pytest.skip(

@@ -13,10 +13,11 @@ from collections.abc import Callable
 from types import ModuleType
 
 import pytest
-from helpers import PATIENCE, Crew, wait_until
+from helpers import PATIENCE, Crew, join_all, wait_until
 from waits import KINDS, BarrierWait, ConditionWait, RLockWait, Wait, wait_until_blocked
 
 import cthreading
+import cthreading.aio
 
 pytestmark = [
     pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here"),
@@ -196,6 +197,153 @@ def test_fork_in_a_signal_handler_that_interrupts_the_wait(kind: str, crew: Crew
     crew.join()
     if kind == "RLock":
         wait.let_go()
+
+
+@every_kind
+def test_a_new_thread_of_the_child_ends_the_wait_in_which_it_was_forked(kind: str, crew: Crew) -> None:
+    """The first to come upon the object in the child is not the thread that waits there."""
+    wait = KINDS[kind](cthreading)
+    children: list[Child] = []
+    in_the_child: list[Child] = []
+
+    def let_go_in_child() -> None:
+        if isinstance(wait, RLockWait):
+            wait.lock._at_fork_reinit()
+        else:
+            wait.let_go()
+
+    def handle(*_: object) -> None:
+        child = Child()
+        if child.pid != 0:
+            children.append(child)
+            return
+        in_the_child.append(child)
+        wait._hold = lambda: None
+        other = threading.Thread(target=let_go_in_child, daemon=True)
+        other.start()
+        if not isinstance(wait, BarrierWait):  # the one who meets us there waits for us
+            other.join(PATIENCE)
+        else:
+            wait_until(lambda: wait.barrier._state != 0 or wait.barrier.n_waiting == 0)
+
+    def interrupt_and_let_go() -> None:
+        wait_until_blocked(threading.main_thread())
+        signal.pthread_kill(threading.main_thread().ident, signal.SIGUSR1)
+        wait_until(lambda: children)
+        wait_until_blocked(threading.main_thread())
+        wait.let_go()
+
+    before = signal.signal(signal.SIGUSR1, handle)
+    try:
+        crew.start(interrupt_and_let_go)
+        result = None
+        try:
+            result = wait.block(PATIENCE)
+        finally:
+            for child in in_the_child:
+                child.run(lambda: use_result(result))
+    finally:
+        signal.signal(signal.SIGUSR1, before)
+    assert result
+    children[0].check()
+    crew.join()
+    if kind == "RLock":
+        wait.let_go()
+
+
+def test_a_wait_that_times_out_in_the_child_leaves_the_others_in_their_queue(crew: Crew) -> None:
+    event = cthreading.Event()
+    children: list[Child] = []
+    in_the_child: list[Child] = []
+    child_crew = Crew()
+    results: list[bool] = []
+
+    def block() -> None:
+        results.append(event.wait(PATIENCE))
+
+    def handle(*_: object) -> None:
+        child = Child()
+        if child.pid != 0:
+            children.append(child)
+            return
+        in_the_child.append(child)
+        thread = child_crew.start(block)
+        wait_until_blocked(thread)
+
+    def wake_the_other() -> None:
+        assert not timed_out
+        event.set()
+        child_crew.join()
+        assert results == [True]
+
+    def interrupt() -> None:
+        wait_until_blocked(threading.main_thread())
+        signal.pthread_kill(threading.main_thread().ident, signal.SIGUSR1)
+
+    def main_block() -> bool:
+        return event.wait(1.0)
+
+    main_block.__code__ = main_block.__code__.replace(co_name="block")
+    before = signal.signal(signal.SIGUSR1, handle)
+    try:
+        crew.start(interrupt)
+        timed_out = main_block()
+        for child in in_the_child:
+            child.run(wake_the_other)
+    finally:
+        signal.signal(signal.SIGUSR1, before)
+    assert not timed_out
+    children[0].check()
+
+
+@pytest.mark.parametrize("kind", [cthreading.Barrier, cthreading.aio.MixedBarrier])
+def test_the_action_that_forks_is_under_way_in_the_child_whoever_asks(kind: type) -> None:
+    counts: list[int] = []
+
+    def ask() -> None:
+        counts.append(barrier.n_waiting)
+
+    def check_in_child() -> None:
+        thread = threading.Thread(target=ask, daemon=True)
+        thread.start()
+        thread.join(PATIENCE)
+        assert counts == [1]
+
+    barrier = kind(1, action=lambda: in_child(check_in_child))
+    barrier.wait()
+
+
+@pytest.mark.parametrize("kind", [cthreading.Barrier, cthreading.aio.MixedBarrier])
+def test_an_action_whose_thread_is_gone_is_not_that_of_a_thread_with_its_ident(kind: type, crew: Crew) -> None:
+    acting, over, asked_all = threading.Event(), threading.Event(), threading.Event()
+    idents: list[int] = []
+    counts: dict[int, int] = {}
+
+    def act() -> None:
+        idents.append(threading.get_ident())
+        acting.set()
+        assert over.wait(PATIENCE)
+
+    barrier = kind(1, action=act)
+    crew.start(barrier.wait)
+    assert acting.wait(PATIENCE)
+
+    def ask() -> None:
+        if threading.get_ident() == idents[0]:
+            counts[idents[0]] = barrier.n_waiting
+        assert asked_all.wait(PATIENCE)
+
+    def check_in_child() -> None:
+        # All at once, so that they do not share one ident.
+        threads = [threading.Thread(target=ask, daemon=True) for _ in range(20)]
+        for thread in threads:
+            thread.start()
+        asked_all.set()
+        join_all(threads)
+        assert counts in ({}, {idents[0]: 0})
+
+    in_child(check_in_child)
+    over.set()
 
 
 def use_result(result: bool | None) -> None:

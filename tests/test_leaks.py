@@ -47,7 +47,7 @@ def work(rounds):
     for _ in range(rounds):
         with lock, rlock, condition, semaphore:
             condition.notify_all(), condition.wait_for(lambda: True), condition.wait(0)
-            condition._waiters, condition._lock, rlock._is_owned(), rlock._recursion_count()
+            condition._waiters, condition._lock, rlock._is_owned(), getattr(rlock, "_recursion_count", int)()
             condition._acquire_restore(condition._release_save())
         event.set(), event.wait(), event.is_set(), event.clear()
         barrier.wait(), barrier.reset(), barrier.broken

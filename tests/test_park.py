@@ -3,14 +3,13 @@
 import os
 import platform
 import re
-import shlex
 import shutil
 import subprocess
 import sys
-import sysconfig
 from pathlib import Path
 
 import pytest
+from helpers import find_compiler
 
 Result = subprocess.CompletedProcess[str]
 
@@ -31,16 +30,6 @@ ENVIRONMENT = {
 }
 # Seconds. A scenario takes less than one.
 TIMEOUT = 120
-
-
-def find_compiler() -> list[str]:
-    """The compiler that this Python was built with, or cc."""
-    for command in (os.environ.get("CC"), sysconfig.get_config_var("CC"), "cc"):
-        words = shlex.split(command or "")
-        if words and shutil.which(words[0]):
-            # The options after it are this Python's own.
-            return words[:1]
-    pytest.skip("no C compiler: install gcc or clang")
 
 
 def compile_program(target: Path, sources: list[str], backend: str, sanitizers: str, locking: str = "") -> Result:

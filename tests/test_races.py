@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 import sys
 import threading
@@ -11,7 +12,7 @@ from collections.abc import Callable, Iterator
 from types import ModuleType
 
 import pytest
-from helpers import PATIENCE, Crew
+from helpers import PATIENCE, Crew, run_python
 
 import cthreading
 
@@ -389,3 +390,32 @@ def test_a_lock_dropped_by_its_waiter_at_once(crew: Crew) -> None:
         assert event.wait(PATIENCE)
         del event
     crew.join()
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="cannot choose a core")
+def test_turns_on_one_core() -> None:
+    """Where who looks for its turn keeps the other from giving it."""
+    run_python(
+        """
+        import os, cthreading
+
+        os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
+        mine, theirs, turns = cthreading.Semaphore(0), cthreading.Semaphore(0), []
+
+        def play():
+            for _ in range(2000):
+                mine.acquire()
+                turns.append("theirs")
+                theirs.release()
+
+        thread = cthreading.Thread(target=play)
+        thread.start()
+        for _ in range(2000):
+            turns.append("mine")
+            mine.release()
+            theirs.acquire()
+        thread.join()
+        assert turns == ["mine", "theirs"] * 2000
+        print("done")
+        """
+    ).check("done")

@@ -112,7 +112,7 @@ def test_classes_have_all_public_attributes(module: ModuleType, primitive: str) 
 
 PRIVATE = [
     ("Lock", ["_at_fork_reinit"]),
-    ("RLock", ["_at_fork_reinit", "_is_owned", "_release_save", "_acquire_restore", "_recursion_count"]),
+    ("RLock", ["_at_fork_reinit", "_is_owned", "_release_save", "_acquire_restore"]),
     ("Condition", ["_at_fork_reinit", "_is_owned", "_release_save", "_acquire_restore", "_lock", "_waiters"]),
     ("Semaphore", ["_value", "_cond"]),
     ("BoundedSemaphore", ["_value", "_initial_value", "_cond"]),

@@ -41,7 +41,7 @@ typedef struct {
     uint32_t round;
     uint32_t generation; /* in which the barrier was last used */
     barrier_state state;
-    unsigned long in_action; /* the ident of the thread that runs the action; 0: none does */
+    uint64_t in_action; /* the number of the thread that runs the action; 0: none does */
     waitqueue threads;
     future_queue tasks;
     waitqueue newcomer_threads;
@@ -54,11 +54,11 @@ typedef struct {
     future *tasks;
 } group;
 
-/* In a forked child: threads but this one are gone, and so are event loops; nobody of them takes part. */
+/* In a forked child: threads but the one that forked are gone, and so are event loops; nobody of them takes part. */
 static void
 forget_others(barrier_object *self)
 {
-    bool own_action = self->in_action == thread_ident();
+    bool own_action = self->in_action != 0 && self->in_action == waiter_survivor;
     self->generation = waiter_generation;
     self->in_action = own_action ? self->in_action : 0;
     self->count = (int64_t)waitqueue_count(&self->threads) + own_action;
@@ -184,7 +184,7 @@ run_action(barrier_object *self, group *newcomers)
 {
     PyObject *action = Py_NewRef(self->action);
     self->count++;
-    self->in_action = thread_ident();
+    self->in_action = waiter_thread();
     unlock(self);
     bool failed = barrier_call_action(action) < 0;
     Py_DECREF(action);
@@ -232,7 +232,7 @@ trip(barrier_object *self)
 static bool
 is_own_action(barrier_object *self)
 {
-    return self->in_action == thread_ident();
+    return self->in_action == waiter_thread();
 }
 
 static PyObject *

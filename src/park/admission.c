@@ -10,15 +10,21 @@
 #include <stddef.h>
 
 #include "cores.h"
+#include "crowd.h"
+#include "dice.h"
 #include "guard.h"
-#include "spin.h"
 #include "yield.h"
 
 /* How many may be on their way: one that takes over, and one behind it. */
 #define ON_THEIR_WAY_AT_MOST 2
-/* Who waited longer for the interpreter, nanoseconds, had to take it from a thread that calculates. That happens every
- * few milliseconds only: all that want it had better be in line for it then. */
+/* Who waited longer for the interpreter, nanoseconds, while nobody else got it, had to take it from a thread that
+ * calculates. That happens every few milliseconds only: those that want it had better be in line for it then. (Who waits
+ * long in such a line has nobody stand behind it on that account.) */
 #define TAKEN_BY_FORCE 1000000
+/* How many then, however many there are: thousands would be in each other's way. */
+#define IN_LINE_AT_MOST 128
+/* If nobody has arrived for so long, nanoseconds, those on their way count no more. */
+#define LOST_AFTER 10000000
 /* How long to look for the interpreter to be let go, nanoseconds, and how much of that is left after each time that it
  * was in vain. Where little is left nobody looks, but for one in so many, to learn whether it pays again. */
 #define LOOK_AT_MOST 16000
@@ -32,14 +38,19 @@
 /* How many looks there are to one look at the clock, which costs about as much. */
 #define LOOKS 16
 
-/* Changed by who has the interpreter only. */
-static atomic_int on_their_way;
+/* Used by who has the interpreter only, and so plain. */
+static uint32_t sent;    /* the latest ticket */
+static uint32_t arrived; /* the latest that has arrived, or is given up */
+static int64_t moved;    /* when somebody was sent while nobody was on its way, or arrived; by the rough clock */
+static int64_t entered;  /* when somebody last got the interpreter */
+static waiter *watching; /* who sleeps no longer than LOST_AFTER; NULL: nobody */
 static waiter *first_put_off;
 static waiter *last_put_off;
 static bool ended;
 
 /* Whether a thread has the interpreter that came for it after a wait, as far as is known: the interpreter changes hands
- * in other ways too. It is a hint, and never waited for without a limit. */
+ * in other ways too. It is a hint, and never waited for without a limit; so is all that follows. What the threads tell
+ * each other they guard by the interpreter itself: nothing is published by these. */
 static atomic_bool taken;
 static atomic_int taken_on; /* the core, or -1 */
 
@@ -82,13 +93,41 @@ take_from_list(waiter *w)
     }
 }
 
+int
+admission_on_their_way(void)
+{
+    return (int)(sent - arrived);
+}
+
+/* Changes how many are on their way. */
+static void
+count_ticket(uint32_t *which, uint32_t ticket)
+{
+    *which = ticket;
+    crowd_set_on_its_way(admission_on_their_way());
+}
+
 /* Counts the waiter as on its way: the caller unparks it. */
 static waiter *
 admit(waiter *w)
 {
+    if (sent == arrived) {
+        moved = park_now_roughly();
+    }
     w->admission = ADMISSION_ON_ITS_WAY;
-    on_their_way++;
+    w->ticket = sent + 1;
+    count_ticket(&sent, w->ticket);
     return w;
+}
+
+/* Those on their way: but if nobody has arrived for long, they are forgotten. They may come, and are welcome. */
+static int
+still_on_their_way(void)
+{
+    if (sent != arrived && park_now_roughly() - moved > LOST_AFTER) {
+        count_ticket(&arrived, sent);
+    }
+    return admission_on_their_way();
 }
 
 static waiter *
@@ -99,20 +138,21 @@ admit_first(void)
     return admit(w);
 }
 
-void
-admission_wake(waiter *w)
+bool
+admission_lets_come(waiter *w)
 {
     if (w->admission == ADMISSION_HERE || ended) {
-        parker_unpark(&w->parker);
+        return true;
     }
-    else if (w->admission == ADMISSION_ASLEEP) {
-        if (on_their_way == 0 || !parker_sleeps(&w->parker)) {
-            parker_unpark(&admit(w)->parker);
-        }
-        else {
-            put_off(w);
-        }
+    if (w->admission != ADMISSION_ASLEEP) {
+        return false;
     }
+    if (still_on_their_way() == 0 || !parker_sleeps(&w->parker)) {
+        admit(w);
+        return true;
+    }
+    put_off(w);
+    return false;
 }
 
 static int
@@ -128,7 +168,7 @@ current_core(void)
 waiter *
 admission_leave(void)
 {
-    return first_put_off != NULL && on_their_way < ON_THEIR_WAY_AT_MOST ? admit_first() : NULL;
+    return first_put_off != NULL && still_on_their_way() < ON_THEIR_WAY_AT_MOST ? admit_first() : NULL;
 }
 
 waiter *
@@ -140,16 +180,23 @@ admission_sleep(waiter *w)
     return admission_leave();
 }
 
-int
-admission_on_their_way(void)
+int64_t
+admission_watch(waiter *w, int64_t deadline)
 {
-    return atomic_load_explicit(&on_their_way, memory_order_relaxed);
+    if (first_put_off == NULL || watching != NULL) {
+        return deadline;
+    }
+    watching = w;
+    int64_t end = park_later(park_now(), LOST_AFTER);
+    return end < deadline ? end : deadline;
 }
 
 void
 admission_let_go(waiter *next)
 {
+    delay();
     atomic_store_explicit(&taken, false, memory_order_release);
+    delay();
     if (next != NULL) {
         parker_unpark(&next->parker);
     }
@@ -159,6 +206,7 @@ static bool
 claim(void)
 {
     bool seen = false;
+    /* Relaxed: a look, before the exchange that decides. */
     return !atomic_load_explicit(&taken, memory_order_relaxed) &&
            atomic_compare_exchange_strong_explicit(&taken, &seen, true, memory_order_acquire, memory_order_relaxed);
 }
@@ -166,6 +214,7 @@ claim(void)
 static bool
 is_taken_on(int core)
 {
+    /* Relaxed: a hint. */
     return core >= 0 && core == atomic_load_explicit(&taken_on, memory_order_relaxed);
 }
 
@@ -191,6 +240,7 @@ look_for_claim(int64_t began, int64_t nanoseconds)
             /* Who has the interpreter cannot run before this thread lets it. */
             now = yield_core(now);
         }
+        /* Relaxed, all of look_for: a measure, in which the latest of several counts. */
         if (claim_soon()) {
             atomic_store_explicit(&look_for, LOOK_AT_MOST, memory_order_relaxed);
             return now;
@@ -207,6 +257,7 @@ look_for_claim(int64_t began, int64_t nanoseconds)
 static int64_t
 ask(int64_t now)
 {
+    /* Relaxed: a count, and a time near enough to it. */
     if (atomic_fetch_add_explicit(&admission_asking, 1, memory_order_relaxed) == 0) {
         atomic_store_explicit(&asking_since, now, memory_order_relaxed);
     }
@@ -220,9 +271,9 @@ admission_approach(void)
     if (claim()) {
         return ask(now);
     }
-    int64_t nanoseconds = atomic_load_explicit(&look_for, memory_order_relaxed);
+    int64_t nanoseconds = atomic_load_explicit(&look_for, memory_order_relaxed); /* a measure */
     if (nanoseconds < LOOK_TOO_LITTLE) {
-        if (!spin_once_in(TRY_ONE_IN)) {
+        if (!dice_once_in(TRY_ONE_IN)) {
             return ask(now);
         }
         nanoseconds = LOOK_AT_MOST;
@@ -231,29 +282,48 @@ admission_approach(void)
 }
 
 void
-admission_enter(int64_t waited)
+admission_enter(int64_t asked, int64_t now)
 {
+    /* Relaxed: hints, as above; what the others did before they let go, the interpreter's own lock has shown. */
     if (atomic_fetch_sub_explicit(&admission_asking, 1, memory_order_relaxed) > 1) {
-        atomic_store_explicit(&asking_since, park_now(), memory_order_relaxed);
+        atomic_store_explicit(&asking_since, now, memory_order_relaxed);
     }
     atomic_store_explicit(&taken, true, memory_order_relaxed);
     atomic_store_explicit(&taken_on, current_core(), memory_order_relaxed);
-    while (first_put_off != NULL && (on_their_way == 0 || waited > TAKEN_BY_FORCE)) {
+    int at_most = now - asked > TAKEN_BY_FORCE && entered < asked ? IN_LINE_AT_MOST : 1;
+    entered = now;
+    while (first_put_off != NULL && still_on_their_way() < at_most) {
         parker_unpark(&admit_first()->parker);
     }
 }
 
+/* One that was on its way is there, and with it all who were sent before it, as far as they count. */
+static void
+arrive_with(uint32_t ticket, int64_t now)
+{
+    moved = now;
+    if ((int32_t)(ticket - arrived) > 0) {
+        count_ticket(&arrived, ticket);
+    }
+}
+
 void
-admission_arrive(waiter *w, int64_t waited)
+admission_arrive(waiter *w, int64_t asked, int64_t now)
 {
     if (w->admission == ADMISSION_ON_ITS_WAY) {
-        on_their_way--;
+        arrive_with(w->ticket, now);
     }
     else if (w->admission == ADMISSION_PUT_OFF) {
         take_from_list(w);
     }
-    w->admission = ADMISSION_HERE;
-    admission_enter(waited);
+    if (w->admission != ADMISSION_HERE) {
+        /* Only then: whoever grants one that is not restricted may be looking at it without the interpreter. */
+        w->admission = ADMISSION_HERE;
+    }
+    if (watching == w) {
+        watching = NULL;
+    }
+    admission_enter(asked, now);
 }
 
 bool
@@ -262,6 +332,7 @@ admission_is_due(void)
     if (ended || ++turns % TURNS_TO_A_LOOK != 0) {
         return false;
     }
+    /* Relaxed: a time near enough. */
     return park_now() - atomic_load_explicit(&asking_since, memory_order_relaxed) > ASKED_LONG;
 }
 
@@ -269,7 +340,7 @@ void
 admission_wait_for_taker(void)
 {
     int64_t now = park_now();
-    int64_t end = now + TAKEN_WITHIN;
+    int64_t end = park_later(now, TAKEN_WITHIN);
     while (!atomic_load_explicit(&taken, memory_order_acquire) && now < end) {
         if (cores_count() < 2) {
             yield_core(now);
@@ -282,18 +353,16 @@ admission_wait_for_taker(void)
 void
 admission_give_up(waiter *w)
 {
-    if (w->admission == ADMISSION_ON_ITS_WAY) {
-        on_their_way--;
-    }
+    /* Without the interpreter, the tickets cannot be touched: whoever comes next makes up for it. */
     w->admission = ADMISSION_HERE;
 }
 
 static void
 forget_all(void)
 {
-    on_their_way = 0;
+    count_ticket(&arrived, sent);
     admission_asking = 0;
-    first_put_off = last_put_off = NULL;
+    first_put_off = last_put_off = watching = NULL;
 }
 
 void

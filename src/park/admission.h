@@ -9,6 +9,12 @@
  * Nobody is forgotten: somebody is put off only while another is on its way to the interpreter, and whoever arrives
  * there wakes the next. Who is put off and comes by itself, because of a timeout or a signal, is taken off the list.
  *
+ * Those on their way have tickets, numbered one after the other, and are not counted: who is on its way is what lies
+ * between the latest ticket and the latest that has arrived. So one that never arrives, or late, holds a place only until
+ * one that was sent after it arrives. If nobody has arrived for some milliseconds, those who are out count no more; that
+ * is looked at by whoever wakes another or lets go of the interpreter, and, while there are any put off, by one of those
+ * that wait, which sleeps for no longer than that.
+ *
  * A thread on its way waits a moment, looking, for the one that has the interpreter to let go of it: who asks for it
  * earlier sleeps until it is handed over by the kernel, which takes far longer than most turns.
  *
@@ -30,28 +36,31 @@ void admission_end(void);
 /* In a child after a fork, in its only thread, which has the interpreter. */
 void admission_after_fork(void);
 
-/* Wakes the waiter, or puts that off. */
-void admission_wake(waiter *w);
+/* The waiter is to come. Returns whether the caller is to unpark it: else that is put off. */
+bool admission_lets_come(waiter *w);
 
 /* The caller is about to let go of the interpreter and sleep; or to come to its end. Returns whom to wake then, for
  * admission_let_go. */
 waiter *admission_sleep(waiter *w);
 waiter *admission_leave(void);
 
+/* Follows admission_sleep. When the caller is to wake by itself, to see to those that are put off; the deadline, if that
+ * comes first or others do so. */
+int64_t admission_watch(waiter *w, int64_t deadline);
+
 /* The caller has let go of the interpreter. */
 void admission_let_go(waiter *next);
 
-/* How many are on their way, each of which could do with a core. */
+/* How many are on their way. */
 int admission_on_their_way(void);
 
 /* The caller gives who has the interpreter a moment to let go, and then asks for it: one of the next two follows.
  * Returns the time. */
 int64_t admission_approach(void);
 
-/* The caller, a thread that has slept, or a new one, has the interpreter, after it has waited for it for so many
- * nanoseconds. */
-void admission_arrive(waiter *w, int64_t waited);
-void admission_enter(int64_t waited);
+/* The caller, a thread that has slept, or a new one, has the interpreter now, which it has asked for then. */
+void admission_arrive(waiter *w, int64_t asked, int64_t now);
+void admission_enter(int64_t asked, int64_t now);
 
 /* How many threads are asking for the interpreter. */
 extern atomic_int admission_asking;
@@ -67,10 +76,18 @@ void admission_give_up(waiter *w);
 
 #else
 
-static inline void
-admission_wake(waiter *w)
+static inline bool
+admission_lets_come(waiter *w)
 {
-    parker_unpark(&w->parker);
+    (void)w;
+    return true;
+}
+
+static inline int64_t
+admission_watch(waiter *w, int64_t deadline)
+{
+    (void)w;
+    return deadline;
 }
 
 static inline waiter *
@@ -105,15 +122,15 @@ admission_approach(void)
 }
 
 static inline void
-admission_enter(int64_t waited)
+admission_enter(int64_t asked, int64_t now)
 {
-    (void)waited;
+    (void)asked, (void)now;
 }
 
 static inline void
-admission_arrive(waiter *w, int64_t waited)
+admission_arrive(waiter *w, int64_t asked, int64_t now)
 {
-    (void)w, (void)waited;
+    (void)w, (void)asked, (void)now;
 }
 
 static inline void

@@ -12,7 +12,7 @@
 #include <string.h>
 #include <unistd.h>
 
-/* 0: to be found out. */
+/* 0: to be found out. Relaxed throughout: who sees an old value finds out for itself, or again. */
 static atomic_int cores;
 static atomic_int allowed; /* -1: no limit */
 

@@ -15,6 +15,8 @@
 
 #include <sched.h>
 
+#include "delay.h"
+
 /* Lets another thread of the system run. */
 static inline void
 guard_yield(void)
@@ -46,6 +48,7 @@ guard_lock(guard *self)
 {
     unsigned looks = 0;
     while (atomic_exchange_explicit(self, 1, memory_order_acquire)) {
+        /* Relaxed: a look, before the exchange that decides. */
         while (atomic_load_explicit(self, memory_order_relaxed)) {
             if (++looks % GUARD_LOOKS == 0) {
                 guard_yield();
@@ -55,12 +58,15 @@ guard_lock(guard *self)
             }
         }
     }
+    delay();
 }
 
 static inline void
 guard_unlock(guard *self)
 {
+    delay();
     atomic_store_explicit(self, 0, memory_order_release);
+    delay();
 }
 
 static inline int64_t
@@ -72,14 +78,19 @@ word_load(word *self)
 static inline void
 word_store(word *self, int64_t value)
 {
+    delay();
     atomic_store_explicit(self, value, memory_order_release);
+    delay();
 }
 
 /* Sets the word to `wanted` if it is `seen`. */
 static inline bool
 word_replace(word *self, int64_t seen, int64_t wanted)
 {
-    return atomic_compare_exchange_strong(self, &seen, wanted);
+    delay();
+    bool replaced = atomic_compare_exchange_strong(self, &seen, wanted);
+    delay();
+    return replaced;
 }
 
 #else

@@ -10,12 +10,37 @@
 #include <sys/syscall.h>
 #endif
 
+/* How long to let pass before the system is asked again that has refused, nanoseconds. */
+#define REFUSED_PAUSE 1000000
+
 int64_t
 park_now(void)
 {
     struct timespec now;
     clock_gettime(CLOCK_MONOTONIC, &now);
     return (int64_t)now.tv_sec * PARK_SECOND + now.tv_nsec;
+}
+
+int64_t
+park_now_roughly(void)
+{
+#ifdef CLOCK_MONOTONIC_COARSE
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
+    return (int64_t)now.tv_sec * PARK_SECOND + now.tv_nsec;
+#else
+    return park_now();
+#endif
+}
+
+park_result
+park_refused(int64_t deadline)
+{
+    int64_t left = deadline - park_now();
+    struct timespec pause = {.tv_nsec = (long)(left < REFUSED_PAUSE ? (left < 0 ? 0 : left) : REFUSED_PAUSE)};
+    nanosleep(&pause, NULL);
+    /* Else a signal may have come meanwhile. */
+    return park_now() >= deadline ? PARK_TIMED_OUT : PARK_INTERRUPTED;
 }
 
 void
@@ -67,7 +92,7 @@ park_slice_end(int64_t deadline)
     if (signals == RECEIVES_NONE) {
         return deadline;
     }
-    int64_t end = park_now() + (has_looked ? PARK_SLICE_AFTER_LOOKING : PARK_SLICE);
+    int64_t end = park_later(park_now(), has_looked ? PARK_SLICE_AFTER_LOOKING : PARK_SLICE);
     has_looked = false;
     return end < deadline ? end : deadline;
 }

@@ -59,6 +59,17 @@ typedef enum {
 /* The monotonic clock that deadlines are told in, nanoseconds. */
 int64_t park_now(void);
 
+/* The same clock, as it was some milliseconds ago at most: for a fraction of the price. */
+int64_t park_now_roughly(void);
+
+/* The time so many nanoseconds later, neither of them negative; PARK_FOREVER if there is no such time. Whatever computes
+ * a deadline does it by this. */
+static inline int64_t
+park_later(int64_t time, int64_t nanoseconds)
+{
+    return nanoseconds > PARK_FOREVER - time ? PARK_FOREVER : time + nanoseconds;
+}
+
 /* When to wake the calling thread, which is to sleep until the deadline: a signal may come without waking it. The thread
  * that signals are delivered to, the main thread, sleeps in slices of PARK_SLICE, and takes the end of each for a
  * possible interrupt; every other thread sleeps in one piece. */
@@ -71,11 +82,19 @@ void park_has_looked(void);
 /* In a child after a fork, in its only thread: that is the one that gets signals now. */
 void park_after_fork(void);
 
+/* The operating system has refused to let the calling thread sleep, for a reason that nobody here knows: lets a moment
+ * pass, so that asking again and again takes little, and says how the park has ended then. */
+park_result park_refused(int64_t deadline);
+
 /* The deadline as the operating system takes it. */
 void park_deadline_to_timespec(int64_t deadline, struct timespec *until);
 
 /* Makes a parker without a token. Before any other call, once. Returns 0, or an errno value. */
 int parker_init(parker *self);
+
+/* In a child after a fork, in its only thread: makes it anew, as a thread that is not here may have been in the middle of
+ * parking or unparking. There is a token afterwards: that one's may have been on its way. */
+void parker_renew(parker *self);
 
 /* Throws a token away, if there is one. Only its own thread, and not while parked. */
 void parker_reset(parker *self);

@@ -9,6 +9,7 @@
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE /* syscall */
 #endif
+#include "delay.h"
 #include "park.h"
 
 #ifdef PARK_BACKEND_FUTEX
@@ -39,8 +40,16 @@ parker_init(parker *self)
 }
 
 void
+parker_renew(parker *self)
+{
+    /* Relaxed: there is one thread. */
+    atomic_store_explicit(&self->word, TOKEN, memory_order_relaxed);
+}
+
+void
 parker_reset(parker *self)
 {
+    /* Relaxed: there is nothing to tell. An unpark that comes now is of an earlier wait, and wakes for nothing. */
     atomic_store_explicit(&self->word, EMPTY, memory_order_relaxed);
 }
 
@@ -53,6 +62,7 @@ parker_has_token(parker *self)
 bool
 parker_sleeps(parker *self)
 {
+    /* Relaxed: a hint. */
     return atomic_load_explicit(&self->word, memory_order_relaxed) == PARKED;
 }
 
@@ -81,7 +91,9 @@ parker_park(parker *self, int64_t deadline)
         return PARK_UNPARKED;
     }
     int64_t wake_at = park_slice_end(deadline);
+    delay();
     int error = futex_wait(&self->word, wake_at);
+    delay();
     if (atomic_exchange(&self->word, EMPTY) == TOKEN) {
         return PARK_UNPARKED;
     }
@@ -90,15 +102,20 @@ parker_park(parker *self, int64_t deadline)
         return wake_at == deadline ? PARK_TIMED_OUT : PARK_INTERRUPTED;
     case EINTR:
         return PARK_INTERRUPTED;
-    default:
+    case 0:
+    case EAGAIN:
         return PARK_UNPARKED;
+    default:
+        return park_refused(deadline);
     }
 }
 
 void
 parker_unpark(parker *self)
 {
+    delay();
     if (atomic_exchange(&self->word, TOKEN) == PARKED) {
+        delay();
         syscall(FUTEX, &self->word, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
     }
 }

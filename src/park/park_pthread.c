@@ -4,6 +4,7 @@
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE /* pthread_condattr_setclock */
 #endif
+#include "delay.h"
 #include "park.h"
 
 #ifdef PARK_BACKEND_PTHREAD
@@ -38,6 +39,14 @@ parker_init(parker *self)
 }
 
 void
+parker_renew(parker *self)
+{
+    /* The mutex may be locked for ever here. It held nothing that would have to be given back. */
+    (void)parker_init(self);
+    self->token = true;
+}
+
+void
 parker_reset(parker *self)
 {
     pthread_mutex_lock(&self->mutex);
@@ -66,7 +75,7 @@ parker_sleeps(parker *self)
     return read_flag(self, &self->sleeps);
 }
 
-/* Waits for a signal on the condition until the deadline, with the mutex held. Returns 0 or ETIMEDOUT. */
+/* Waits for a signal on the condition until the deadline, with the mutex held. Returns 0 or an errno value. */
 static int
 condition_wait(parker *self, int64_t deadline)
 {
@@ -95,14 +104,19 @@ parker_park(parker *self, int64_t deadline)
     pthread_mutex_lock(&self->mutex);
     int error = 0;
     self->sleeps = true;
-    while (!self->token && error != ETIMEDOUT) {
+    while (!self->token && error == 0) {
         error = condition_wait(self, wake_at);
     }
+    delay();
     bool token = self->token;
     self->token = self->sleeps = false;
     pthread_mutex_unlock(&self->mutex);
+    delay();
     if (token) {
         return PARK_UNPARKED;
+    }
+    if (error != ETIMEDOUT) {
+        return park_refused(deadline);
     }
     return wake_at == deadline ? PARK_TIMED_OUT : PARK_INTERRUPTED;
 }
@@ -110,8 +124,10 @@ parker_park(parker *self, int64_t deadline)
 void
 parker_unpark(parker *self)
 {
+    delay();
     pthread_mutex_lock(&self->mutex);
     self->token = true;
+    delay();
     /* Under the mutex: the parked thread cannot be gone before the signal. */
     pthread_cond_signal(&self->condition);
     pthread_mutex_unlock(&self->mutex);

@@ -3,8 +3,9 @@
 
 #include <stddef.h>
 
-#include "admission.h"
 #include "cores.h"
+#include "crowd.h"
+#include "dice.h"
 #include "guard.h"
 #include "yield.h"
 
@@ -28,7 +29,8 @@
 
 #define RECORD_BITS 10
 
-/* What is known about one place, or a few that share the record: it need not be exact. */
+/* What is known about one place, or a few that share the record: it need not be exact. Relaxed throughout: each is a
+ * measure by itself, and of two that are written at once one is lost. */
 struct spin_record {
     _Atomic uint32_t mean[2]; /* by spin_way; 0: not known */
     atomic_bool promising;    /* the way that was dearer has just been the cheaper: to be tried again */
@@ -36,27 +38,11 @@ struct spin_record {
 
 static spin_record records[1 << RECORD_BITS];
 
-/* How many threads are looking now. */
-static atomic_int looking;
-
 static spin_record *
 record_of(const void *place)
 {
     /* Fibonacci hashing: the low bits of an address tell little, and the product has the best in its high ones. */
     return &records[(uint64_t)(uintptr_t)place * UINT64_C(0x9E3779B97F4A7C15) >> (64 - RECORD_BITS)];
-}
-
-bool
-spin_once_in(uint32_t many)
-{
-    static _Thread_local uint32_t state; /* xorshift, which never comes to 0 */
-    if (state == 0) {
-        state = (uint32_t)(uintptr_t)&state | 1;
-    }
-    state ^= state << 13;
-    state ^= state >> 17;
-    state ^= state << 5;
-    return state % many == 0;
 }
 
 static int64_t
@@ -88,7 +74,7 @@ choose(spin_record *known)
     }
     uint32_t low = cheaper == SPIN_LOOK ? look : sleep;
     uint32_t high = cheaper == SPIN_LOOK ? sleep : look;
-    if (spin_once_in(high / 2 > low ? TRY_SELDOM_ONE_IN : TRY_ONE_IN)) {
+    if (dice_once_in(high / 2 > low ? TRY_SELDOM_ONE_IN : TRY_ONE_IN)) {
         cores_forget();
         return dearer;
     }
@@ -103,13 +89,6 @@ look_for(spin_record *known)
     return sleep != 0 && sleep < LOOK_AT_MOST ? sleep : LOOK_AT_MOST;
 }
 
-/* Whether there are more threads that could do with a core than cores. */
-static bool
-is_crowded(void)
-{
-    return atomic_load_explicit(&looking, memory_order_relaxed) + admission_on_their_way() > cores_count();
-}
-
 /* Looks for a token until `end`. Returns whether there is one. */
 static bool
 look(parker *parker, int64_t now, int64_t end)
@@ -122,10 +101,10 @@ look(parker *parker, int64_t now, int64_t end)
             guard_pause();
         }
         now = park_now();
-        if (admission_on_their_way() != 0) {
+        if (crowd_is_on_its_way()) {
             now = yield_core(now);
         }
-    } while (now < end && !is_crowded());
+    } while (now < end && !crowd_is_large());
     return false;
 }
 
@@ -155,15 +134,15 @@ spin_begin(spin *self, const void *place, parker *parker, int64_t now, int64_t d
     if (choose(known) == SPIN_SLEEP) {
         return;
     }
-    if (atomic_fetch_add_explicit(&looking, 1, memory_order_relaxed) < (count < 2 ? 2 : count)) {
-        int64_t end = now + look_for(known);
+    if (crowd_begin_to_look() < (count < 2 ? 2 : count)) {
+        int64_t end = park_later(now, look_for(known));
         self->way = SPIN_LOOK;
         self->found = count < 2 ? look_between_yields(parker, now) : look(parker, now, end < deadline ? end : deadline);
         if (!self->found) {
             park_has_looked();
         }
     }
-    atomic_fetch_sub_explicit(&looking, 1, memory_order_relaxed);
+    crowd_end_to_look();
 }
 
 void
@@ -190,10 +169,4 @@ spin_end(spin *self, park_result result, int64_t now)
     }
     mean = mean == 0 ? took : running_mean(mean, took);
     atomic_store_explicit(&known->mean[self->way], mean > 0 ? (uint32_t)mean : 1, memory_order_relaxed);
-}
-
-void
-spin_after_fork(void)
-{
-    atomic_store_explicit(&looking, 0, memory_order_relaxed);
 }

@@ -37,10 +37,4 @@ void spin_begin(spin *self, const void *place, parker *parker, int64_t now, int6
  * vain. */
 void spin_end(spin *self, park_result result, int64_t now);
 
-/* In a child after a fork, in its only thread: nobody is looking. */
-void spin_after_fork(void);
-
-/* Returns true once in so many calls, at random: a fixed step could keep time with the program. */
-bool spin_once_in(uint32_t many);
-
 #endif

@@ -1,11 +1,5 @@
 /* The memory of waiters and the fork generation. See waiter.h. */
-#ifndef _GNU_SOURCE
-#define _GNU_SOURCE /* pthread_atfork */
-#endif
 #include "waiter.h"
-
-#include "admission.h"
-#include "spin.h"
 
 #include <pthread.h>
 #include <stdlib.h>
@@ -18,9 +12,11 @@ typedef struct {
     waiter *innermost;
     int spare_count;
     bool has_destructor;
+    uint64_t number;
 } thread_waits;
 
 uint32_t waiter_generation;
+uint64_t waiter_survivor;
 
 static _Thread_local thread_waits waits;
 
@@ -42,16 +38,6 @@ static void
 spare_unlock(void)
 {
     pthread_mutex_unlock(&spare_mutex);
-}
-
-static void
-after_fork_in_child(void)
-{
-    waiter_generation++;
-    park_after_fork();
-    spin_after_fork();
-    admission_after_fork();
-    spare_unlock();
 }
 
 static void
@@ -92,9 +78,6 @@ static void
 setup(void)
 {
     setup_error = pthread_key_create(&thread_end_key, thread_end);
-    if (setup_error == 0) {
-        setup_error = pthread_atfork(spare_lock, spare_unlock, after_fork_in_child);
-    }
 }
 
 int
@@ -171,4 +154,46 @@ waiter *
 waiter_innermost(void)
 {
     return waits.innermost;
+}
+
+uint64_t
+waiter_thread(void)
+{
+    static _Atomic uint64_t last;
+    if (waits.number == 0) {
+        /* Relaxed: the number itself is all that is told. */
+        waits.number = atomic_fetch_add_explicit(&last, 1, memory_order_relaxed) + 1;
+    }
+    return waits.number;
+}
+
+void
+waiter_before_fork(void)
+{
+    spare_lock();
+}
+
+void
+waiter_after_fork_in_parent(void)
+{
+    spare_unlock();
+}
+
+static void
+renew_all(waiter *first)
+{
+    for (waiter *w = first; w != NULL; w = w->outer) {
+        parker_renew(&w->parker);
+    }
+}
+
+void
+waiter_after_fork(void)
+{
+    waiter_generation++;
+    waiter_survivor = waits.number;
+    renew_all(waits.innermost);
+    renew_all(waits.spare);
+    renew_all(spare_waiters);
+    spare_unlock();
 }

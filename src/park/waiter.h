@@ -35,14 +35,15 @@ typedef struct waiter {
     struct waiter *previous;
     struct waitqueue *_Atomic queue; /* the queue that it is in, or NULL; changed with that queue locked */
     _Atomic int state;               /* a waiter_state; GRANTED is the waker's last word, the rest is guarded */
-    int outcome;                     /* the primitive's own, written by the waker before GRANTED */
+    int outcome;                     /* the primitive's own, written by the waker before GRANTED, which publishes it */
     bool away;                       /* runs a signal handler: not to be relied on; guarded */
     unsigned long thread;            /* the waiting thread, as its interpreter calls it */
     int64_t began;                   /* when the wait did; 0 once it has parked; its own thread's */
     int64_t since;                   /* from when on it counts as kept waiting; 0: not yet; guarded */
     const void *place;               /* for spin.h, if it is not the queue; its own thread's */
     bool restricted;                 /* whether admission.h counts it */
-    uint8_t admission;               /* an admission_state; this and the links are guarded by the interpreter */
+    uint8_t admission;               /* an admission_state; this and what follows are guarded by the interpreter */
+    uint32_t ticket;                 /* the number under which it was sent on its way */
     struct waiter *put_off_next;
     struct waiter *put_off_previous;
     parker parker;
@@ -50,8 +51,14 @@ typedef struct waiter {
 } waiter;
 
 /* How many forks this process is away from its first: a queue that was filled in another generation lists threads
- * that do not exist here. */
+ * that do not exist here. Changed in a child before it has a second thread. */
 extern uint32_t waiter_generation;
+
+/* The number of the calling thread: never 0, and never given twice, in no child either, as idents are. */
+uint64_t waiter_thread(void);
+
+/* The number of the thread that the last fork has left, in the child. 0: there was none, or it had no number. */
+extern uint64_t waiter_survivor;
 
 /* Once, before the first wait. Returns 0 or an errno value. Later calls do nothing. */
 int waiter_setup(void);
@@ -64,5 +71,10 @@ void waiter_end(waiter *self);
 
 /* The calling thread's innermost wait, or NULL. */
 waiter *waiter_innermost(void);
+
+/* Around a fork, in the thread that forks: see fork.h. The forking thread's own waits each have a token afterwards. */
+void waiter_before_fork(void);
+void waiter_after_fork_in_parent(void);
+void waiter_after_fork(void);
 
 #endif

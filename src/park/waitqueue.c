@@ -4,14 +4,18 @@
 #include "admission.h"
 
 void
-waitqueue_rebuild(waitqueue *self)
+waitqueues_after_fork(void)
 {
-    waitqueue_set_last(self, NULL);
-    /* Innermost waits are the latest, so each goes in front of those found before. */
+    /* Innermost waits are the latest, so each goes in front of those found before. Relaxed: there is one thread. */
     for (waiter *w = waiter_innermost(); w != NULL; w = w->outer) {
-        if (waitqueue_has(self, w)) {
-            waitqueue_add_first(self, w);
+        waitqueue *queue = atomic_load_explicit(&w->queue, memory_order_relaxed);
+        if (queue == NULL) {
+            continue;
         }
+        if (queue->generation != waiter_generation) {
+            waitqueue_set_last(queue, NULL);
+        }
+        waitqueue_add_first(queue, w);
     }
 }
 
@@ -36,6 +40,7 @@ waitqueue_take_all(waitqueue *self)
     waitqueue_last(self)->next = NULL;
     waitqueue_set_last(self, NULL);
     for (waiter *w = first; w != NULL; w = w->next) {
+        /* Relaxed: guarded by the queue. */
         atomic_store_explicit(&w->queue, NULL, memory_order_relaxed);
     }
     return first;
@@ -44,15 +49,23 @@ waitqueue_take_all(waitqueue *self)
 void
 waiter_wake(waiter *w)
 {
-    admission_wake(w);
+    if (admission_lets_come(w)) {
+        parker_unpark(&w->parker);
+    }
 }
 
 void
 waiter_grant(waiter *w, int outcome)
 {
     w->outcome = outcome;
+    /* Before the last word: after it the thread may be in another wait. But for the unpark: a parker outlives that. */
+    bool comes = admission_lets_come(w);
+    delay();
     atomic_store_explicit(&w->state, WAITER_GRANTED, memory_order_release);
-    waiter_wake(w);
+    delay();
+    if (comes) {
+        parker_unpark(&w->parker);
+    }
 }
 
 /* Those that look for their turn are told first: they can go on at once, and others wake up meanwhile. */

@@ -1,8 +1,8 @@
 /* A FIFO of waiters. Intrusive: a waiter is in at most one, and adding one allocates nothing.
  *
  * A ring, known by its last: 16 bytes in every object that can be waited for. All functions but lock want the queue
- * locked. After a fork, the threads of all waiters but the forking thread's own are gone: the first to lock the queue
- * rebuilds it from what is left. */
+ * locked. After a fork, the threads of all waiters but the forking thread's own are gone: the queues that it waits in are
+ * rebuilt at the fork; any other is found to be of another generation by the first to lock it, and is empty. */
 #ifndef PARK_WAITQUEUE_H
 #define PARK_WAITQUEUE_H
 
@@ -18,8 +18,8 @@ typedef struct waitqueue {
     _Atomic bool observed; /* for the owner: more than the waiters here is to hear of what changes */
 } waitqueue;
 
-void waitqueue_rebuild(waitqueue *self);
-
+/* Relaxed, as the next: guarded by the queue, whose lock has the order. Atomic for those who only ask whether somebody
+ * waits (waitqueue_is_empty). */
 static inline waiter *
 waitqueue_last(const waitqueue *self)
 {
@@ -45,7 +45,7 @@ waitqueue_lock(waitqueue *self)
 {
     guard_lock(&self->guard);
     if (!waitqueue_is_empty(self) && self->generation != waiter_generation) {
-        waitqueue_rebuild(self);
+        waitqueue_set_last(self, NULL);
     }
 }
 
@@ -62,6 +62,8 @@ waitqueue_first(const waitqueue *self)
     return last == NULL ? NULL : last->next;
 }
 
+/* `queue` is relaxed everywhere: it is set and cleared with that queue locked, and compared with a queue that is. Atomic
+ * for the waiter's own thread, which looks when its waiter may just be moved from one queue to another. */
 static inline bool
 waitqueue_has(waitqueue *self, waiter *w)
 {
@@ -127,6 +129,9 @@ waitqueue_leave(waitqueue *self, waiter *w)
     waitqueue_unlock(self);
     return waiting;
 }
+
+/* In a child after a fork, in its only thread: of each queue that it waits in, its own waits are left. */
+void waitqueues_after_fork(void);
 
 /* How many wait. */
 size_t waitqueue_count(const waitqueue *self);

@@ -12,7 +12,8 @@
 #define LEFT_OUT 256
 #define LEFT_OUT_AT_MOST 65536
 
-/* How many are left out from now on, and how many were after the last that was lost. */
+/* How many are left out from now on, and how many were after the last that was lost. Relaxed throughout: measures, of
+ * which some may be lost. */
 static atomic_int to_leave_out;
 static atomic_int left_out;
 

@@ -30,7 +30,7 @@ typedef struct {
     uint32_t round;
     uint32_t generation; /* of forks, in which it was counted */
     _Atomic int32_t state;
-    unsigned long in_action; /* the ident of the thread that runs the action; 0: none does */
+    uint64_t in_action; /* the number of the thread that runs the action; 0: none does */
     waitqueue queue;
     waitqueue newcomers; /* who came while the action ran */
 } barrier_object;
@@ -40,7 +40,7 @@ recount(barrier_object *self)
 {
     self->generation = waiter_generation;
     self->count = (int64_t)waitqueue_count(&self->queue);
-    if (self->in_action == thread_ident()) {
+    if (self->in_action != 0 && self->in_action == waiter_survivor) {
         self->count++;
     }
     else {
@@ -298,7 +298,7 @@ trip(barrier_object *self)
         int64_t round = self->round;
         PyObject *action = Py_NewRef(self->action);
         self->count++;
-        self->in_action = thread_ident();
+        self->in_action = waiter_thread();
         waitqueue_unlock(&self->queue);
         failed = barrier_call_action(action) < 0;
         Py_DECREF(action);
@@ -329,7 +329,7 @@ trip(barrier_object *self)
 static int
 wait_for_action(barrier_object *self)
 {
-    bool own = self->in_action == thread_ident();
+    bool own = self->in_action == waiter_thread();
     waiter *w = own ? NULL : wait_begin();
     if (w != NULL) {
         waitqueue_lock(&self->newcomers);
@@ -468,6 +468,7 @@ barrier_wait(barrier_object *self, PyObject *const *args, Py_ssize_t count, PyOb
             return NULL;
         }
     }
+    /* Relaxed: it is one of two, and the object that it may be has always been there. */
     PyObject *alone = atomic_load_explicit(&self->alone, memory_order_relaxed);
     if (alone != NULL) {
         return small_int_new_ref(alone);
@@ -533,7 +534,10 @@ get_timeout(barrier_object *self, void *Py_UNUSED(closure))
 static PyObject *
 get_parties(barrier_object *self, void *Py_UNUSED(closure))
 {
-    return PyLong_FromLongLong(self->parties);
+    lock(self);
+    int64_t parties = self->parties;
+    waitqueue_unlock(&self->queue);
+    return PyLong_FromLongLong(parties);
 }
 
 static PyObject *

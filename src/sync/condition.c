@@ -97,16 +97,20 @@ set_lock(condition_object *self, PyObject *lock, module_state *state)
         held = Py_NewRef(lock);
     }
     /* Last: what is above can run Python code, and so let another thread begin to wait. */
-    if (count_waiters(&self->queue) != 0) {
-        Py_DECREF(held);
+    waitqueue_lock(&self->queue);
+    bool waited_on = !waitqueue_is_empty(&self->queue);
+    PyObject *unused = waited_on ? held : self->lock;
+    if (!waited_on) {
+        self->lock = held;
+        self->kind = kind;
+        self->standard_lock = standard_lock;
+    }
+    waitqueue_unlock(&self->queue);
+    Py_XDECREF(unused);
+    if (waited_on) {
         PyErr_SetString(PyExc_RuntimeError, "cannot initialize a condition that threads wait on");
         return -1;
     }
-    PyObject *old = self->lock;
-    self->lock = held;
-    self->kind = kind;
-    self->standard_lock = standard_lock;
-    Py_XDECREF(old);
     return 0;
 }
 
@@ -181,14 +185,25 @@ check_initialized(condition_object *self)
     return 0;
 }
 
-/* Calls the method of the lock. NULL with an exception set. */
+/* Looks up the method of the lock, which holds the lock: looking it up may give the condition another one. NULL with an
+ * exception set. */
 static PyObject *
-call_lock(condition_object *self, const char *name, PyObject *argument)
+lock_method(condition_object *self, const char *name)
 {
     if (check_initialized(self) < 0) {
         return NULL;
     }
-    PyObject *method = PyObject_GetAttrString(self->lock, name);
+    PyObject *lock = Py_NewRef(self->lock);
+    PyObject *method = PyObject_GetAttrString(lock, name);
+    Py_DECREF(lock);
+    return method;
+}
+
+/* Calls the method of the lock. NULL with an exception set. */
+static PyObject *
+call_lock(condition_object *self, const char *name, PyObject *argument)
+{
+    PyObject *method = lock_method(self, name);
     if (method == NULL) {
         return NULL;
     }
@@ -197,22 +212,33 @@ call_lock(condition_object *self, const char *name, PyObject *argument)
     return result;
 }
 
+/* Looks up the method `name` if the lock has it: *method is NULL if not. Returns -1 with an exception set. */
 static int
-lock_has(condition_object *self, const char *name)
+find_lock_method(condition_object *self, const char *name, PyObject **method)
 {
     if (check_initialized(self) < 0) {
         return -1;
     }
-    PyObject *method = PyObject_GetAttrString(self->lock, name);
-    if (method != NULL) {
-        Py_DECREF(method);
-        return 1;
+    *method = lock_method(self, name);
+    if (*method == NULL) {
+        if (!PyErr_ExceptionMatches(PyExc_AttributeError)) {
+            return -1;
+        }
+        PyErr_Clear();
     }
-    if (!PyErr_ExceptionMatches(PyExc_AttributeError)) {
+    return 0;
+}
+
+/* Whether the lock has the method, or -1 with an exception set. */
+static int
+lock_has(condition_object *self, const char *name)
+{
+    PyObject *method;
+    if (find_lock_method(self, name, &method) < 0) {
         return -1;
     }
-    PyErr_Clear();
-    return 0;
+    Py_XDECREF(method);
+    return method != NULL;
 }
 
 static int
@@ -282,25 +308,6 @@ other_acquire_restore_once(condition_object *self, PyObject *saved)
     PyObject *result = has ? call_lock(self, "_acquire_restore", saved) : call_lock(self, "acquire", NULL);
     Py_XDECREF(result);
     return result == NULL ? -1 : 0;
-}
-
-/* Acquires the lock. One of the standard library's is acquired whatever happens: if its acquire raises, a signal handler
- * did. Returns 0, or -1 with an exception set. */
-static int
-other_acquire_restore(condition_object *self, PyObject *saved)
-{
-    PyObject *exception = NULL;
-    while (other_acquire_restore_once(self, saved) < 0) {
-        exception = exception_chain(PyErr_GetRaisedException(), exception);
-        if (!self->standard_lock) {
-            break;
-        }
-    }
-    if (exception == NULL) {
-        return 0;
-    }
-    PyErr_SetRaisedException(exception);
-    return -1;
 }
 
 /* Waiting */
@@ -380,66 +387,229 @@ wait_until_notified(condition_object *self, waiter *w, int64_t deadline, permits
     }
 }
 
-/* Gets our own lock back. Returns 0, or -1 with the exception that a signal handler raised; the lock is held then, too. */
-static int
-native_acquire_restore(PyObject *lock, condition_kind kind, waiter *w, permits_handlers handlers, int64_t count)
+/* The lock of a wait, which must be had again afterwards: all that this takes is there before it is let go. */
+typedef struct {
+    PyObject *lock; /* a reference: the condition's own may go */
+    condition_kind kind;
+    bool standard;     /* of the standard library: its acquire fails only if a signal handler raises */
+    int64_t count;     /* how often it was taken */
+    PyObject *release; /* OVER_OTHER: bound methods */
+    PyObject *acquire;
+    PyObject
+        *is_owned; /* the standard library's RLock: let go by as many calls of `release` as it takes. NULL: another */
+    PyObject *restore; /* and taken again once by this, which runs no signal handlers, with these arguments */
+    PyObject *once;
+    bool restores; /* `acquire` takes what `release` returned */
+    PyObject *saved;
+} held_lock;
+
+static void
+held_lock_drop(held_lock *held)
 {
-    permits *permits = kind == OVER_LOCK ? &((lock_object *)lock)->permits : &((rlock_object *)lock)->permits;
+    Py_XDECREF(held->lock);
+    Py_XDECREF(held->release);
+    Py_XDECREF(held->acquire);
+    Py_XDECREF(held->is_owned);
+    Py_XDECREF(held->restore);
+    Py_XDECREF(held->once);
+    Py_XDECREF(held->saved);
+}
+
+/* Looks up `name`, or `other` where the lock has no such method. Returns whether it has `name`, or -1. */
+static int
+take_method(condition_object *self, const char *name, const char *other, PyObject **method)
+{
+    if (find_lock_method(self, name, method) < 0) {
+        return -1;
+    }
+    if (*method != NULL) {
+        return 1;
+    }
+    *method = lock_method(self, other);
+    return *method == NULL ? -1 : 0;
+}
+
+/* Its _release_save makes a tuple after it has let go, and cannot undo that. */
+static int
+take_methods_of_rlock(condition_object *self, held_lock *held)
+{
+    held->release = lock_method(self, "release");
+    held->acquire = held->release == NULL ? NULL : lock_method(self, "acquire");
+    held->is_owned = held->acquire == NULL ? NULL : lock_method(self, "_is_owned");
+    held->restore = held->is_owned == NULL ? NULL : lock_method(self, "_acquire_restore");
+    held->once = held->restore == NULL ? NULL : Py_BuildValue("((ik))", 1, thread_ident());
+    return held->once == NULL ? -1 : 0;
+}
+
+static int
+take_methods(condition_object *self, held_lock *held, module_state *state)
+{
+    if (held->standard && Py_TYPE(held->lock) == state->stdlib_rlock_type) {
+        return take_methods_of_rlock(self, held);
+    }
+    if (take_method(self, "_release_save", "release", &held->release) < 0) {
+        return -1;
+    }
+    int restores = take_method(self, "_acquire_restore", "acquire", &held->acquire);
+    held->restores = restores > 0;
+    return restores < 0 ? -1 : 0;
+}
+
+/* Takes what it needs. Returns -1 with an exception set. held_lock_drop follows in any case. */
+static int
+held_lock_take(condition_object *self, held_lock *held)
+{
+    if (check_initialized(self) < 0) {
+        return -1;
+    }
+    *held = (held_lock){.lock = Py_NewRef(self->lock), .kind = self->kind, .standard = self->standard_lock};
+    return is_native(self) ? 0 : take_methods(self, held, module_state_of(Py_TYPE(self)));
+}
+
+/* Calls `method` without arguments. Returns 0, or -1 with an exception set. */
+static int
+call_only(PyObject *method)
+{
+    PyObject *result = PyObject_CallNoArgs(method);
+    Py_XDECREF(result);
+    return result == NULL ? -1 : 0;
+}
+
+/* Lets go of the standard library's RLock, counting how often. */
+static int
+let_go_of_rlock(held_lock *held)
+{
+    int owned;
+    while ((owned = truth(PyObject_CallNoArgs(held->is_owned))) > 0 && call_only(held->release) == 0) {
+        held->count++;
+    }
+    return owned == 0 ? 0 : -1;
+}
+
+/* Lets go of the lock. Returns 0, or -1 with an exception set; the lock is to be taken again all the same. */
+static int
+held_lock_give(held_lock *held)
+{
+    held->count = 1;
+    switch (held->kind) {
+    case OVER_RLOCK:
+        held->count = rlock_give_all((rlock_object *)held->lock);
+        return 0;
+    case OVER_LOCK:
+        lock_give((lock_object *)held->lock);
+        return 0;
+    default:
+        held->count = 0;
+        if (held->is_owned != NULL) {
+            return let_go_of_rlock(held);
+        }
+        held->saved = PyObject_CallNoArgs(held->release);
+        held->count = held->saved != NULL;
+        return held->saved == NULL ? -1 : 0;
+    }
+}
+
+/* One call that takes another lock again, once. */
+static PyObject *
+take_other_once(held_lock *held)
+{
+    if (held->restore != NULL) {
+        return PyObject_Call(held->restore, held->once, NULL);
+    }
+    return held->restores ? PyObject_CallOneArg(held->acquire, held->saved) : PyObject_CallNoArgs(held->acquire);
+}
+
+/* Takes another lock again, as often as it was let go. One of the standard library's is taken whatever happens, and
+ * exceptions are kept until then. Returns 0, or -1 with an exception set. */
+static int
+take_other_again(held_lock *held)
+{
+    PyObject *exception = NULL;
+    while (held->count > 0) {
+        PyObject *result = take_other_once(held);
+        /* From the second time on it is owned, and acquired at once. */
+        Py_CLEAR(held->restore);
+        Py_XDECREF(result);
+        if (result != NULL) {
+            held->count--;
+            continue;
+        }
+        exception = exception_chain(PyErr_GetRaisedException(), exception);
+        if (!held->standard || Py_IsFinalizing()) {
+            break;
+        }
+    }
+    if (exception == NULL) {
+        return 0;
+    }
+    PyErr_SetRaisedException(exception);
+    return -1;
+}
+
+/* Takes the lock again. Returns 0, or -1 with the exception that a signal handler raised; a lock that is ours is held
+ * then, too. */
+static int
+held_lock_take_again(held_lock *held, waiter *w, permits_handlers handlers)
+{
+    if (held->kind == OVER_OTHER) {
+        return take_other_again(held);
+    }
+    bool is_rlock = held->kind == OVER_RLOCK;
+    permits *permits = is_rlock ? &((rlock_object *)held->lock)->permits : &((lock_object *)held->lock)->permits;
     int result = permits_take_always(permits, w, 1, handlers);
-    if (kind == OVER_RLOCK) {
-        rlock_own((rlock_object *)lock, count);
+    if (is_rlock) {
+        rlock_own((rlock_object *)held->lock, held->count);
     }
     return result;
 }
 
-/* The lock is owned. Returns 1 when notified, 0 when the deadline passed, -1 with an exception set. */
+/* Joins the queue, unless the condition has been given another lock. Returns -1 with an exception set then. */
 static int
-wait_on_lock(condition_object *self, int64_t deadline)
+join_queue(condition_object *self, held_lock *held, waiter *w)
 {
-    waiter *w = wait_begin();
-    if (w == NULL) {
+    waitqueue_lock(&self->queue);
+    bool same = self->lock == held->lock;
+    if (same) {
+        waitqueue_add(&self->queue, w);
+    }
+    waitqueue_unlock(&self->queue);
+    if (!same) {
+        PyErr_SetString(PyExc_RuntimeError, "the condition has been given another lock");
+    }
+    return same ? 0 : -1;
+}
+
+/* The lock could not be let go of, or not altogether. Returns -1 with the exception that says so. */
+static int
+undo_wait(condition_object *self, held_lock *held, waiter *w)
+{
+    PyObject *exception = PyErr_GetRaisedException();
+    if (!wait_leave(w, &self->queue)) {
+        notify_waiters(self, 1);
+    }
+    if (take_other_again(held) < 0) {
+        exception = exception_chain(PyErr_GetRaisedException(), exception);
+    }
+    PyErr_SetRaisedException(exception);
+    return -1;
+}
+
+/* Waits with a waiter for the lock that is held. Returns as wait_on_lock. */
+static int
+wait_without_lock(condition_object *self, held_lock *held, waiter *w, int64_t deadline)
+{
+    if (join_queue(self, held, w) < 0) {
         return -1;
     }
-    waitqueue_lock(&self->queue);
-    waitqueue_add(&self->queue, w);
-    waitqueue_unlock(&self->queue);
-
-    PyObject *saved = NULL;
-    int64_t count = 1;
-    condition_kind kind = self->kind;
-    bool native = is_native(self);
-    /* The lock must not change while it is waited for: the condition's own reference may go. */
-    PyObject *lock = Py_NewRef(self->lock);
-    if (native && self->kind == OVER_RLOCK) {
-        count = rlock_give_all((rlock_object *)lock);
+    if (held_lock_give(held) < 0) {
+        return undo_wait(self, held, w);
     }
-    else if (native) {
-        lock_give((lock_object *)lock);
-    }
-    else {
-        saved = other_release_save(self);
-        if (saved == NULL) {
-            PyObject *exception = PyErr_GetRaisedException();
-            if (!wait_leave(w, &self->queue)) {
-                notify_waiters(self, 1);
-            }
-            waiter_end(w);
-            Py_DECREF(lock);
-            PyErr_SetRaisedException(exception);
-            return -1;
-        }
-    }
-
     permits_handlers handlers;
     wait_end end = wait_until_notified(self, w, deadline, &handlers);
     PyObject *exception = end == RAISED || end == RAISED_THOUGH_NOTIFIED ? PyErr_GetRaisedException() : NULL;
-    int acquired = native ? native_acquire_restore(lock, kind, w, handlers, count) : other_acquire_restore(self, saved);
-    if (acquired < 0) {
+    if (held_lock_take_again(held, w, handlers) < 0) {
         exception = exception_chain(PyErr_GetRaisedException(), exception);
     }
-    waiter_end(w);
-    Py_XDECREF(saved);
-    Py_DECREF(lock);
     if (exception == NULL) {
         return end == NOTIFIED;
     }
@@ -448,6 +618,21 @@ wait_on_lock(condition_object *self, int64_t deadline)
     }
     PyErr_SetRaisedException(exception);
     return -1;
+}
+
+/* The lock is owned. Returns 1 when notified, 0 when the deadline passed, -1 with an exception set. */
+static int
+wait_on_lock(condition_object *self, int64_t deadline)
+{
+    held_lock held = {.lock = NULL};
+    waiter *w = held_lock_take(self, &held) < 0 ? NULL : wait_begin();
+    int notified = -1;
+    if (w != NULL) {
+        notified = wait_without_lock(self, &held, w, deadline);
+        waiter_end(w);
+    }
+    held_lock_drop(&held);
+    return notified;
 }
 
 PyDoc_STRVAR(
@@ -654,21 +839,32 @@ PyDoc_STRVAR(enter_doc,
              "__enter__($self, /)\n--\n\n"
              "Acquire the lock.");
 
+/* Waits for our own lock, and holds it meanwhile: the condition may be given another one. */
+static Py_NO_INLINE PyObject *
+enter_slow(condition_object *self)
+{
+    PyObject *lock = Py_NewRef(self->lock);
+    int taken = self->kind == OVER_RLOCK ? rlock_take((rlock_object *)lock, PARK_FOREVER)
+                                         : lock_take((lock_object *)lock, PARK_FOREVER);
+    Py_DECREF(lock);
+    return taken < 0 ? NULL : Py_NewRef(Py_True);
+}
+
 static PyObject *
 condition_enter(condition_object *self, PyObject *Py_UNUSED(ignored))
 {
     int taken;
     switch (self->kind) {
     case OVER_RLOCK:
-        taken = rlock_take((rlock_object *)self->lock, PARK_FOREVER);
+        taken = rlock_take((rlock_object *)self->lock, 0);
         break;
     case OVER_LOCK:
-        taken = lock_take((lock_object *)self->lock, PARK_FOREVER);
+        taken = lock_take((lock_object *)self->lock, 0);
         break;
     default:
         return call_lock(self, "__enter__", NULL);
     }
-    return taken < 0 ? NULL : Py_NewRef(Py_True);
+    return taken ? Py_NewRef(Py_True) : enter_slow(self);
 }
 
 PyDoc_STRVAR(exit_doc,
@@ -678,10 +874,7 @@ PyDoc_STRVAR(exit_doc,
 static PyObject *
 other_exit(condition_object *self, PyObject *const *args, Py_ssize_t count)
 {
-    if (check_initialized(self) < 0) {
-        return NULL;
-    }
-    PyObject *method = PyObject_GetAttrString(self->lock, "__exit__");
+    PyObject *method = lock_method(self, "__exit__");
     PyObject *result = method == NULL ? NULL : PyObject_Vectorcall(method, args, count, NULL);
     Py_XDECREF(method);
     return result;
@@ -722,10 +915,7 @@ condition_acquire(condition_object *self, PyObject *const *args, Py_ssize_t coun
     if (count == 0 && keywords == NULL && is_native(self)) {
         return condition_enter(self, NULL);
     }
-    if (check_initialized(self) < 0) {
-        return NULL;
-    }
-    PyObject *method = PyObject_GetAttrString(self->lock, "acquire");
+    PyObject *method = lock_method(self, "acquire");
     PyObject *result = method == NULL ? NULL : PyObject_Vectorcall(method, args, count, keywords);
     Py_XDECREF(method);
     return result;
@@ -847,7 +1037,10 @@ condition_repr(condition_object *self)
         return NULL;
     }
     size_t waiters = count_waiters(&self->queue) + count_waiters(get_owner_queue(self));
-    return PyUnicode_FromFormat("<Condition(%S, %zu)>", self->lock, waiters);
+    PyObject *lock = Py_NewRef(self->lock);
+    PyObject *repr = PyUnicode_FromFormat("<Condition(%S, %zu)>", lock, waiters);
+    Py_DECREF(lock);
+    return repr;
 }
 
 static PyMethodDef condition_methods[] = {

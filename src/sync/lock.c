@@ -32,7 +32,7 @@ lock_new(PyTypeObject *type, PyObject *args, PyObject *keywords)
     return refuse_arguments(type, count) < 0 ? NULL : lock_make(type);
 }
 
-static PyObject *
+PyObject *
 lock_vectorcall(PyObject *type, PyObject *const *args, size_t flags, PyObject *keywords)
 {
     (void)args;

@@ -10,6 +10,9 @@ typedef struct {
     permits permits; /* one, or none: locked */
 } lock_object;
 
+/* What calling the type does. */
+PyObject *lock_vectorcall(PyObject *type, PyObject *const *args, size_t flags, PyObject *keywords);
+
 /* Sets the error of releasing one that is not locked. */
 void lock_raise_unlocked(void);
 

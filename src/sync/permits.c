@@ -1,7 +1,7 @@
 /* The waiting half of permits.h. */
 #include "permits.h"
 
-#include "../park/spin.h"
+#include "../park/dice.h"
 
 /* For how long to try before sleeping, nanoseconds, while nobody waits. */
 #define TRY_FOR 30000
@@ -223,14 +223,14 @@ take_soon(permits *self)
 {
     held_time *known = held_time_of(self);
     int64_t began = park_now();
-    bool leave_alone = known->mean < HELD_LITTLE && !spin_once_in(MEASURE_ONE_IN);
+    bool leave_alone = known->mean < HELD_LITTLE && !dice_once_in(MEASURE_ONE_IN);
     if (leave_alone) {
         pause_for(PAUSES_ALONE);
         if (permits_try_take(self)) {
             return true;
         }
     }
-    bool taken = try_until(self, began + TRY_FOR);
+    bool taken = try_until(self, park_later(began, TRY_FOR));
     if (!leave_alone) {
         known->mean += (park_now() - began - known->mean) / 4;
     }

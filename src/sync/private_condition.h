@@ -28,6 +28,7 @@ int private_condition_at_fork_reinit_slow(PyObject *self);
 static inline int
 private_condition_notify(PyObject *self, waitqueue *queue)
 {
+    /* Relaxed: only whether there is one. It is looked for again, with the object locked, where it is used. */
     return atomic_load_explicit(&queue->observed, memory_order_relaxed) ? private_condition_notify_slow(self) : 0;
 }
 

@@ -43,7 +43,7 @@ rlock_new(PyTypeObject *type, PyObject *args, PyObject *keywords)
     return !is_subclass && check_arguments(type, count) < 0 ? NULL : rlock_make(type);
 }
 
-static PyObject *
+PyObject *
 rlock_vectorcall(PyObject *callable, PyObject *const *args, size_t flags, PyObject *keywords)
 {
     PyTypeObject *type = (PyTypeObject *)callable;
@@ -276,12 +276,28 @@ static PyType_Spec rlock_spec = {
     .slots = rlock_slots,
 };
 
+/* Not every patch release of 3.11 has _recursion_count: what the running standard library lacks goes. */
+static int
+drop_what_standard_lacks(module_state *state)
+{
+    PyObject *theirs = PyObject_GetAttrString((PyObject *)state->stdlib_rlock_type, "_recursion_count");
+    if (theirs != NULL) {
+        Py_DECREF(theirs);
+        return 0;
+    }
+    if (!PyErr_ExceptionMatches(PyExc_AttributeError)) {
+        return -1;
+    }
+    PyErr_Clear();
+    return PyObject_DelAttrString((PyObject *)state->rlock_type, "_recursion_count");
+}
+
 int
 rlock_exec(PyObject *module)
 {
     module_state *state = module_get_state(module);
     state->rlock_type = module_add_type(module, &rlock_spec, NULL);
-    if (state->rlock_type == NULL) {
+    if (state->rlock_type == NULL || drop_what_standard_lacks(state) < 0) {
         return -1;
     }
     state->rlock_type->tp_vectorcall = rlock_vectorcall;

@@ -15,6 +15,9 @@ typedef struct {
 /* Makes a new one. NULL with an exception set. */
 PyObject *rlock_make(PyTypeObject *type);
 
+/* What calling the type does. */
+PyObject *rlock_vectorcall(PyObject *callable, PyObject *const *args, size_t flags, PyObject *keywords);
+
 /* Sets the error of releasing one that the calling thread does not own. */
 void rlock_raise_not_owned(void);
 

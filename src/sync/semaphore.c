@@ -19,14 +19,31 @@
 typedef struct {
     OBJECT_HEAD
     permits permits;
-    PyObject *origin; /* the value at first, and the permits at first, in a tuple; NULL: the value is the permits */
-    int64_t bound;    /* the permits must not exceed this */
+    PyObject
+        *_Atomic origin; /* the value at first, and the permits at first, in a tuple; NULL: the value is the permits */
+    _Atomic int64_t bound; /* the permits must not exceed this */
 } semaphore_object;
 
 typedef struct {
     semaphore_object base;
-    PyObject *initial; /* the value must not exceed this, which is no int of usual size; NULL: base.bound counts */
+    PyObject
+        *_Atomic initial; /* the value must not exceed this, which is no int of usual size; NULL: base.bound counts */
 } bounded_object;
+
+/* Whether there is such an object. Relaxed, and only whether: setting the value while others acquire and release has no
+ * better defined outcome in the standard library. */
+static inline bool
+is_there(PyObject *_Atomic *place)
+{
+    return atomic_load_explicit(place, memory_order_relaxed) != NULL;
+}
+
+/* Relaxed for the same reason. */
+static inline int64_t
+get_bound(semaphore_object *self)
+{
+    return atomic_load_explicit(&self->bound, memory_order_relaxed);
+}
 
 /* The value */
 
@@ -98,9 +115,10 @@ set_value(semaphore_object *self, PyObject *value)
         }
     }
     PyObject *old;
+    /* Relaxed: guarded by the section, but for is_there. */
     Py_BEGIN_CRITICAL_SECTION(self);
-    old = self->origin;
-    self->origin = origin;
+    old = atomic_load_explicit(&self->origin, memory_order_relaxed);
+    atomic_store_explicit(&self->origin, origin, memory_order_relaxed);
     permits_set(&self->permits, start);
     Py_END_CRITICAL_SECTION();
     Py_XDECREF(old);
@@ -117,10 +135,11 @@ set_bound(bounded_object *self, PyObject *value)
         return -1;
     }
     PyObject *old;
+    /* Relaxed: guarded by the section, but for is_there and get_bound. */
     Py_BEGIN_CRITICAL_SECTION(self);
-    old = self->initial;
-    self->initial = initial;
-    self->base.bound = bound;
+    old = atomic_load_explicit(&self->initial, memory_order_relaxed);
+    atomic_store_explicit(&self->initial, initial, memory_order_relaxed);
+    atomic_store_explicit(&self->base.bound, bound, memory_order_relaxed);
     Py_END_CRITICAL_SECTION();
     Py_XDECREF(old);
     return 0;
@@ -154,7 +173,7 @@ bounded_get_initial(bounded_object *self, void *Py_UNUSED(closure))
     Py_BEGIN_CRITICAL_SECTION(self);
     initial = Py_XNewRef(self->initial);
     Py_END_CRITICAL_SECTION();
-    return initial == NULL ? PyLong_FromLongLong(self->base.bound) : initial;
+    return initial == NULL ? PyLong_FromLongLong(get_bound(&self->base)) : initial;
 }
 
 /* Construction */
@@ -197,7 +216,7 @@ make(PyTypeObject *type, int64_t start)
 {
     semaphore_object *self = (semaphore_object *)type->tp_alloc(type, 0);
     if (self != NULL) {
-        self->bound = PERMITS_MAX;
+        atomic_init(&self->bound, PERMITS_MAX);
         permits_init(&self->permits, start);
     }
     return self;
@@ -208,7 +227,7 @@ make_bounded(PyTypeObject *type, int64_t start)
 {
     semaphore_object *self = make(type, start);
     if (self != NULL) {
-        self->bound = start;
+        atomic_init(&self->bound, start);
     }
     return self;
 }
@@ -362,7 +381,7 @@ semaphore_acquire(semaphore_object *self, PyObject *const *args, Py_ssize_t coun
         Py_RETURN_TRUE;
     }
     int64_t wait = !blocking ? 0 : values[1] == NULL ? PARK_FOREVER : wait_of_acquire(values[1]);
-    int64_t limit = self->origin == NULL ? self->bound : PERMITS_MAX;
+    int64_t limit = is_there(&self->origin) ? PERMITS_MAX : get_bound(self);
     int taken = wait < 0 ? -1 : permits_take_slow(&self->permits, wait, limit);
     return taken < 0 ? NULL : PyBool_FromLong(taken);
 }
@@ -459,7 +478,7 @@ exceeds_bound(bounded_object *self, int64_t n)
 static inline bool
 is_plain_int(bounded_object *self)
 {
-    return self->initial == NULL && self->base.origin == NULL;
+    return !is_there(&self->initial) && !is_there(&self->base.origin);
 }
 
 static Py_NO_INLINE PyObject *
@@ -470,7 +489,7 @@ bounded_release_slow(bounded_object *self, PyObject *const *args, Py_ssize_t cou
         return NULL;
     }
     if (is_plain_int(self)) {
-        return give(&self->base, n, self->base.bound);
+        return give(&self->base, n, get_bound(&self->base));
     }
     int exceeds = exceeds_bound(self, n);
     return exceeds < 0 ? NULL : give(&self->base, n, exceeds ? 0 : PERMITS_MAX);
@@ -480,7 +499,7 @@ static PyObject *
 bounded_release(bounded_object *self, PyObject *const *args, Py_ssize_t count, PyObject *keywords)
 {
     if (count == 0 && keywords == NULL && is_plain_int(self)) {
-        return give(&self->base, 1, self->base.bound);
+        return give(&self->base, 1, get_bound(&self->base));
     }
     return bounded_release_slow(self, args, count, keywords);
 }

@@ -16,8 +16,7 @@ deadline_after(int64_t nanoseconds)
     if (nanoseconds == 0 || nanoseconds == PARK_FOREVER) {
         return nanoseconds;
     }
-    int64_t now = park_now();
-    return nanoseconds > PARK_FOREVER - now ? PARK_FOREVER : now + nanoseconds;
+    return park_later(park_now(), nanoseconds);
 }
 
 /* Returns -1, with the error that the standard library's lock has for these arguments. */

@@ -33,7 +33,7 @@ begin_of_wait(int64_t now)
 
 #else
 
-/* The running mean of the nanoseconds that a thread waits for the GIL once it is awake. */
+/* The running mean of the nanoseconds that a thread waits for the GIL once it is awake. Relaxed throughout: a measure. */
 static _Atomic int64_t gil_wait_mean;
 
 /* When this thread last asked for the GIL and had to wait long, and when it got it. */
@@ -116,7 +116,7 @@ come_back(waiter *w, PyThreadState *thread_state)
     int64_t asked = admission_approach();
     PyEval_RestoreThread(thread_state);
     int64_t now = park_now();
-    admission_arrive(w, now - asked);
+    admission_arrive(w, asked, now);
     note_gil_wait(asked, now);
     return now;
 }
@@ -125,14 +125,22 @@ park_result
 wait_park(waiter *w, int64_t deadline)
 {
     spin attempt;
+    /* Relaxed: only compared, to tell the places apart. */
     const void *place = w->place != NULL ? w->place : atomic_load_explicit(&w->queue, memory_order_relaxed);
     bool concerned = wait_concerns_admission(PyInterpreterState_Get());
-    waiter *next = concerned ? admission_sleep(w) : NULL;
+    waiter *next = NULL;
+    int64_t wake_at = deadline;
+    if (concerned) {
+        next = admission_sleep(w);
+        wake_at = admission_watch(w, deadline);
+    }
     PyThreadState *thread_state = PyEval_SaveThread();
     if (concerned) {
         admission_let_go(next);
     }
-    park_result result = sleep_on(&attempt, w, place, deadline);
+    delay();
+    park_result result = sleep_on(&attempt, w, place, wake_at);
+    delay();
     int64_t now;
     if (concerned) {
         now = come_back(w, thread_state);
@@ -142,7 +150,7 @@ wait_park(waiter *w, int64_t deadline)
         now = park_now();
     }
     spin_end(&attempt, result, now);
-    return result;
+    return result == PARK_TIMED_OUT && wake_at != deadline ? PARK_UNPARKED : result;
 }
 
 #ifndef PARK_FREE_THREADED
@@ -159,7 +167,7 @@ wait_hand_over_slow(void)
     admission_wait_for_taker();
     int64_t asked = admission_approach();
     PyEval_RestoreThread(thread_state);
-    admission_enter(park_now() - asked);
+    admission_enter(asked, park_now());
 }
 
 #endif

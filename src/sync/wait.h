@@ -34,6 +34,7 @@ static inline void
 wait_hand_over(void)
 {
 #ifndef PARK_FREE_THREADED
+    /* Relaxed: a hint. */
     if (__builtin_expect(atomic_load_explicit(&admission_asking, memory_order_relaxed) != 0, 0)) {
         wait_hand_over_slow();
     }

@@ -7,14 +7,19 @@
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE
 #endif
+#include <dlfcn.h>
 #include <errno.h>
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#ifdef __linux__
+#include <sys/syscall.h>
+#endif
 #include <sys/types.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -22,6 +27,7 @@
 
 #include "park/admission.h"
 #include "park/cores.h"
+#include "park/fork.h"
 #include "park/spin.h"
 #include "park/waitqueue.h"
 
@@ -641,6 +647,81 @@ unpark_all_the_time(void *argument)
     return NULL;
 }
 
+/* A system that lets nobody sleep. */
+
+#ifdef PARK_BACKEND_FUTEX
+
+static _Atomic bool refuses;
+static _Atomic int refused;
+
+static long (*real_syscall)(long, ...);
+
+/* Before there is a second thread. */
+__attribute__((constructor)) static void
+find_real_syscall(void)
+{
+    real_syscall = (long (*)(long, ...))dlsym(RTLD_NEXT, "syscall");
+}
+
+/* In the place of the C library's, for the parking layer and this program. */
+long
+syscall(long number, ...)
+{
+    long arguments[6];
+    va_list list;
+    va_start(list, number);
+    for (int i = 0; i < 6; i++) {
+        arguments[i] = va_arg(list, long);
+    }
+    va_end(list);
+    if (atomic_load(&refuses) && number == SYS_futex) {
+        atomic_fetch_add(&refused, 1);
+        errno = ENOSYS;
+        return -1;
+    }
+    return real_syscall(number, arguments[0], arguments[1], arguments[2], arguments[3], arguments[4], arguments[5]);
+}
+
+#endif
+
+SCENARIO(a_system_that_refuses_to_sleep_costs_little_and_keeps_deadlines)
+{
+#ifdef PARK_BACKEND_FUTEX
+    parker parker;
+    CHECK(parker_init(&parker) == 0, "parker_init");
+    atomic_store(&refuses, true);
+    int64_t began = park_now();
+    int64_t deadline = began + 50 * MILLISECOND;
+    park_result result;
+    while ((result = parker_park(&parker, deadline)) == PARK_INTERRUPTED) {
+    }
+    CHECK(result == PARK_TIMED_OUT && park_now() >= deadline, "ended with %d", result);
+    CHECK(atomic_load(&refused) > 0 && atomic_load(&refused) < 100, "asked %d times", atomic_load(&refused));
+    parker_unpark(&parker);
+    CHECK(parker_park(&parker, PARK_FOREVER) == PARK_UNPARKED, "no token");
+    CHECK(parker_park(&parker, park_now() - 1) == PARK_TIMED_OUT, "a deadline that has passed");
+    atomic_store(&refuses, false);
+#endif
+}
+
+/* The system takes no such time. */
+SCENARIO(a_deadline_before_the_clock_began_has_passed)
+{
+    parker parker;
+    CHECK(parker_init(&parker) == 0, "parker_init");
+    CHECK(parker_park(&parker, -5) == PARK_TIMED_OUT, "it has not passed");
+    parker_unpark(&parker);
+    CHECK(parker_park(&parker, -5) == PARK_UNPARKED, "no token");
+}
+
+SCENARIO(later_than_ever_is_never)
+{
+    CHECK(park_later(5, 6) == 11 && park_later(0, 0) == 0, "a sum");
+    CHECK(park_later(1, PARK_FOREVER) == PARK_FOREVER && park_later(PARK_FOREVER, 1) == PARK_FOREVER, "an overflow");
+    CHECK(park_later(1, PARK_FOREVER - 1) == PARK_FOREVER && park_later(0, PARK_FOREVER - 1) < PARK_FOREVER,
+          "the edge");
+}
+
 SCENARIO(wakes_do_not_put_the_deadline_off)
 {
     work self = {.given = 0};
@@ -939,16 +1020,17 @@ sleep_with_gil(pthread_mutex_t *gil, waiter *w, const void *place, int64_t deadl
 {
     spin attempt;
     waiter *next = admission_sleep(w);
+    int64_t wake_at = admission_watch(w, deadline);
     pthread_mutex_unlock(gil);
     admission_let_go(next);
-    spin_begin(&attempt, place, &w->parker, park_now(), deadline);
-    park_result result = parker_park(&w->parker, deadline);
+    spin_begin(&attempt, place, &w->parker, park_now(), wake_at);
+    park_result result = parker_park(&w->parker, wake_at);
     int64_t asked = admission_approach();
     pthread_mutex_lock(gil);
     int64_t now = park_now();
-    admission_arrive(w, now - asked);
+    admission_arrive(w, asked, now);
     spin_end(&attempt, result, now);
-    return result;
+    return result == PARK_TIMED_OUT && wake_at != deadline ? PARK_UNPARKED : result;
 }
 
 static waiter *
@@ -1048,6 +1130,7 @@ typedef struct {
     int waiting;
     int gone_on;
     int64_t deadline; /* of the last one to wait; the others have none */
+    bool unseen;      /* they end without a word to the others */
 } herd;
 
 static void *
@@ -1066,9 +1149,11 @@ wait_in_herd(void *argument)
     }
     waiter_end(w);
     self->gone_on++;
-    waiter *next = admission_leave();
+    waiter *next = self->unseen ? NULL : admission_leave();
     pthread_mutex_unlock(&self->gil);
-    admission_let_go(next);
+    if (!self->unseen) {
+        admission_let_go(next);
+    }
     return NULL;
 }
 
@@ -1143,6 +1228,127 @@ SCENARIO(with_a_gil_a_deadline_ends_being_put_off)
     let_herd_go(&self, threads);
 }
 
+#ifndef PARK_FREE_THREADED
+
+/* Has a waiter be on its way that never arrives. */
+static void
+lose_one(waiter *w)
+{
+    w->admission = ADMISSION_ASLEEP;
+    CHECK(admission_lets_come(w), "it is put off");
+}
+
+/* Waits with the GIL, until the herd has gone on. */
+static void
+wait_for_herd(herd *self)
+{
+    waitqueue queue = {.last = NULL};
+    waiter *w = begin_restricted();
+    waitqueue_add(&queue, w);
+    int64_t lost = lost_deadline();
+    while (self->gone_on < HERD) {
+        CHECK(sleep_with_gil(&self->gil, w, &queue, lost) != PARK_TIMED_OUT, "%d have gone on", self->gone_on);
+    }
+    waitqueue_remove(&queue, w);
+    waiter_end(w);
+}
+
+#endif
+
+/* One was sent that never arrives; those sent after it do, and end without a word. */
+SCENARIO(with_a_gil_one_that_never_arrives_holds_nobody_up)
+{
+#ifndef PARK_FREE_THREADED
+    herd self = {.gil = PTHREAD_MUTEX_INITIALIZER, .deadline = PARK_FOREVER, .unseen = true};
+    pthread_t threads[HERD];
+    gather_herd(&self, threads);
+    waiter *never = begin_restricted();
+    lose_one(never);
+    waiters_grant(waitqueue_take_all(&self.queue), 0);
+    CHECK(admission_on_their_way() == 1, "%d are on their way", admission_on_their_way());
+    let_herd_go(&self, threads);
+    waiter_end(never);
+#endif
+}
+
+/* All who were sent never arrive: one of those that wait sees to the others. */
+SCENARIO(with_a_gil_those_who_never_arrive_hold_nobody_up)
+{
+#ifndef PARK_FREE_THREADED
+    herd self = {.gil = PTHREAD_MUTEX_INITIALIZER, .deadline = PARK_FOREVER, .unseen = true};
+    pthread_t threads[HERD];
+    gather_herd(&self, threads);
+    waiter *never[] = {begin_restricted(), begin_restricted(), begin_restricted()};
+    for (int i = 0; i < 3; i++) {
+        lose_one(never[i]);
+    }
+    waiters_grant(waitqueue_take_all(&self.queue), 0);
+    CHECK(admission_on_their_way() == 3, "%d are on their way", admission_on_their_way());
+    wait_for_herd(&self);
+    let_herd_go(&self, threads);
+    for (int i = 0; i < 3; i++) {
+        waiter_end(never[i]);
+    }
+#endif
+}
+
+/* The same long ago: who is woken now is not put off for their sake. */
+SCENARIO(with_a_gil_those_who_were_lost_are_forgotten)
+{
+#ifndef PARK_FREE_THREADED
+    herd self = {.gil = PTHREAD_MUTEX_INITIALIZER, .deadline = PARK_FOREVER, .unseen = true};
+    pthread_t threads[HERD];
+    gather_herd(&self, threads);
+    waiter *never[] = {begin_restricted(), begin_restricted()};
+    lose_one(never[0]);
+    lose_one(never[1]);
+    sleep_for(40 * MILLISECOND);
+    waiters_grant(waitqueue_take_all(&self.queue), 0);
+    CHECK(admission_on_their_way() == 1, "%d are on their way", admission_on_their_way());
+    pthread_mutex_unlock(&self.gil);
+    for (int i = 0; i < HERD; i++) {
+        join(threads[i]);
+    }
+    waiter_end(never[1]);
+    waiter_end(never[0]);
+#endif
+}
+
+/* Who has waited long for the GIL brings a line of others, but not thousands; and who has waited in that line, nobody. */
+SCENARIO(with_a_gil_a_long_wait_brings_a_line_with_an_end)
+{
+#ifndef PARK_FREE_THREADED
+    herd self = {.gil = PTHREAD_MUTEX_INITIALIZER, .deadline = PARK_FOREVER};
+    enum { MANY = 300 };
+    pthread_t threads[MANY];
+    waiter *waiters[MANY];
+    for (int i = 0; i < MANY / HERD; i++) {
+        self.waiting = 0;
+        gather_herd(&self, &threads[i * HERD]);
+        memcpy(&waiters[i * HERD], self.waiters, sizeof(self.waiters));
+        if (i + 1 < MANY / HERD) {
+            pthread_mutex_unlock(&self.gil);
+        }
+    }
+    waiters_grant(waitqueue_take_all(&self.queue), 0);
+    CHECK(admission_on_their_way() == 1, "%d are on their way", admission_on_their_way());
+    int64_t asked = admission_approach();
+    admission_enter(asked, asked + 2 * MILLISECOND);
+    int line = admission_on_their_way();
+    CHECK(line > 50 && line < MANY / 2, "%d stand in line", line);
+    asked = admission_approach();
+    admission_enter(asked - 3 * MILLISECOND, asked + 3 * MILLISECOND);
+    CHECK(admission_on_their_way() == line, "now %d", admission_on_their_way());
+    waiter *next = admission_leave();
+    pthread_mutex_unlock(&self.gil);
+    admission_let_go(next);
+    for (int i = 0; i < MANY; i++) {
+        join(threads[i]);
+    }
+    CHECK(self.gone_on == MANY, "%d have gone on", self.gone_on);
+#endif
+}
+
 SCENARIO(with_a_gil_the_end_puts_nobody_off)
 {
 #ifndef PARK_FREE_THREADED
@@ -1176,7 +1382,7 @@ come_for_gil(void *argument)
     herd *self = argument;
     int64_t asked = admission_approach();
     pthread_mutex_lock(&self->gil);
-    admission_enter(park_now() - asked);
+    admission_enter(asked, park_now());
     self->gone_on++;
     waiter *next = admission_leave();
     pthread_mutex_unlock(&self->gil);
@@ -1190,8 +1396,8 @@ SCENARIO(with_a_gil_it_is_due_to_who_asks_for_long)
 #ifndef PARK_FREE_THREADED
     herd self = {.gil = PTHREAD_MUTEX_INITIALIZER};
     pthread_mutex_lock(&self.gil);
-    admission_approach();
-    admission_enter(0);
+    int64_t asked = admission_approach();
+    admission_enter(asked, asked);
     pthread_t thread = start(come_for_gil, &self);
     int64_t lost = lost_deadline();
     while (atomic_load(&admission_asking) == 0) {
@@ -1660,6 +1866,124 @@ SCENARIO(fork_in_another_thread_keeps_its_own_waits)
     join(start(fork_amid_waits, NULL));
 }
 
+typedef struct {
+    waitqueue queue;
+    waiter *own;
+} child_scene;
+
+/* A new thread of the child: it waits in the queue, wakes the forking thread, and is woken by it. */
+static void *
+meet_forking_thread(void *argument)
+{
+    child_scene *scene = argument;
+    waiter *w = waiter_begin();
+    waitqueue_lock(&scene->queue);
+    CHECK(waitqueue_first(&scene->queue) == scene->own, "the forking thread's wait is not there");
+    waitqueue_add(&scene->queue, w);
+    CHECK(waitqueue_count(&scene->queue) == 2, "%zu waiters", waitqueue_count(&scene->queue));
+    waitqueue_remove(&scene->queue, scene->own);
+    waitqueue_unlock(&scene->queue);
+    waiter_grant(scene->own, 3);
+    while (atomic_load(&w->state) != WAITER_GRANTED) {
+        CHECK(parker_park(&w->parker, lost_deadline()) != PARK_TIMED_OUT, "a wake was lost");
+    }
+    waiter_end(w);
+    return NULL;
+}
+
+/* The first to come upon the queue in the child is not the thread that waits there. */
+SCENARIO(fork_keeps_waits_whoever_comes_first)
+{
+    child_scene scene = {.own = waiter_begin()};
+    waitqueue_lock(&scene.queue);
+    waitqueue_add(&scene.queue, scene.own);
+    waitqueue_unlock(&scene.queue);
+    pid_t child = fork();
+    if (child == 0) {
+        pthread_t thread = start(meet_forking_thread, &scene);
+        while (atomic_load(&scene.own->state) != WAITER_GRANTED) {
+            CHECK(parker_park(&scene.own->parker, lost_deadline()) != PARK_TIMED_OUT, "a wake was lost");
+        }
+        waitqueue_lock(&scene.queue);
+        waiter *other = waitqueue_take_all(&scene.queue);
+        waitqueue_unlock(&scene.queue);
+        waiters_grant(other, 4);
+        join(thread);
+        waiter_end(scene.own);
+        _exit(0);
+    }
+    check_child(child);
+    waitqueue_remove(&scene.queue, scene.own);
+    waiter_end(scene.own);
+}
+
+#ifdef PARK_BACKEND_PTHREAD
+
+typedef struct {
+    parker *parkers[2];
+    _Atomic bool held;
+    _Atomic bool stop;
+} slow_unpark;
+
+/* As an unpark that does not come to its end. */
+static void *
+hold_parkers(void *argument)
+{
+    slow_unpark *self = argument;
+    pthread_mutex_lock(&self->parkers[0]->mutex);
+    pthread_mutex_lock(&self->parkers[1]->mutex);
+    atomic_store(&self->held, true);
+    while (!atomic_load(&self->stop)) {
+        sched_yield();
+    }
+    pthread_mutex_unlock(&self->parkers[1]->mutex);
+    pthread_mutex_unlock(&self->parkers[0]->mutex);
+    return NULL;
+}
+
+#endif
+
+/* Of two parkers, that of a wait which goes on in the child and that of one which is over. */
+SCENARIO(fork_while_an_unpark_is_under_way)
+{
+#ifdef PARK_BACKEND_PTHREAD
+    waiter *own = waiter_begin();
+    waiter *spare = waiter_begin();
+    waiter_end(spare);
+    slow_unpark slow = {.parkers = {&own->parker, &spare->parker}};
+    pthread_t thread = start(hold_parkers, &slow);
+    while (!atomic_load(&slow.held)) {
+        sched_yield();
+    }
+    pid_t child = fork();
+    if (child == 0) {
+        CHECK(parker_park(&own->parker, PARK_FOREVER) == PARK_UNPARKED, "the token that was on its way");
+        waiter *next = waiter_begin();
+        CHECK(next == spare && !parker_has_token(&next->parker), "the spare one");
+        parker_unpark(&next->parker);
+        CHECK(parker_park(&next->parker, PARK_FOREVER) == PARK_UNPARKED, "no token");
+        _exit(0);
+    }
+    check_child(child);
+    atomic_store(&slow.stop, true);
+    join(thread);
+    waiter_end(own);
+#endif
+}
+
+SCENARIO(threads_have_numbers_of_their_own)
+{
+    uint64_t number = waiter_thread();
+    CHECK(number != 0 && number == waiter_thread() && waiter_survivor == 0, "the number changes");
+    pid_t child = fork();
+    if (child == 0) {
+        CHECK(waiter_thread() == number && waiter_survivor == number, "another one in the child");
+        _exit(0);
+    }
+    check_child(child);
+    CHECK(waiter_survivor == 0, "in the parent");
+}
+
 static void *
 wait_and_end(void *argument)
 {
@@ -1718,6 +2042,9 @@ static const scenario scenarios[] = {
     ENTRY(timeout_is_never_early),
     ENTRY(past_deadline_returns_at_once),
     ENTRY(far_deadline_is_no_error),
+    ENTRY(a_system_that_refuses_to_sleep_costs_little_and_keeps_deadlines),
+    ENTRY(a_deadline_before_the_clock_began_has_passed),
+    ENTRY(later_than_ever_is_never),
     ENTRY(wakes_do_not_put_the_deadline_off),
     ENTRY(signal_interrupts_the_main_thread),
     ENTRY(signal_while_looking_is_noticed_soon),
@@ -1728,6 +2055,10 @@ static const scenario scenarios[] = {
     ENTRY(waits_with_a_gil_lose_no_wake),
     ENTRY(with_a_gil_a_herd_is_not_woken_at_once),
     ENTRY(with_a_gil_a_deadline_ends_being_put_off),
+    ENTRY(with_a_gil_one_that_never_arrives_holds_nobody_up),
+    ENTRY(with_a_gil_those_who_never_arrive_hold_nobody_up),
+    ENTRY(with_a_gil_those_who_were_lost_are_forgotten),
+    ENTRY(with_a_gil_a_long_wait_brings_a_line_with_an_end),
     ENTRY(with_a_gil_the_end_puts_nobody_off),
     ENTRY(with_a_gil_it_is_due_to_who_asks_for_long),
     ENTRY(with_a_gil_nobody_is_forgotten),
@@ -1737,6 +2068,9 @@ static const scenario scenarios[] = {
     ENTRY(waits_end_in_any_order),
     ENTRY(fork_keeps_the_forking_threads_own_waits),
     ENTRY(fork_in_another_thread_keeps_its_own_waits),
+    ENTRY(fork_keeps_waits_whoever_comes_first),
+    ENTRY(fork_while_an_unpark_is_under_way),
+    ENTRY(threads_have_numbers_of_their_own),
     ENTRY(fork_while_threads_end),
 };
 
@@ -1746,6 +2080,8 @@ main(int count, char **names)
     int error = waiter_setup();
     CHECK(error == 0, "waiter_setup: %s", strerror(error));
     CHECK(waiter_setup() == 0, "the second waiter_setup");
+    error = fork_setup();
+    CHECK(error == 0, "fork_setup: %s", strerror(error));
     for (size_t i = 0; count == 2 && i < sizeof(scenarios) / sizeof(scenarios[0]); i++) {
         if (strcmp(names[1], scenarios[i].name) == 0) {
             scenarios[i].run();
