@@ -270,11 +270,12 @@ def use_event() -> Callable[[], None]:
 def test_giving_back_lets_a_thread_run_that_has_asked_for_long(prepare: Callable[[], Callable[[], None]]) -> None:
     """cpython issue 104391, with an interpreter that lets nobody run for a minute by itself."""
     use = prepare()
-    go = cthreading.Event()
+    go, running = cthreading.Event(), cthreading.Event()
     rounds = 5
     seen: list[int] = []
 
     def work() -> None:
+        running.set()
         for number in range(rounds):
             go.wait()
             go.clear()
@@ -282,6 +283,7 @@ def test_giving_back_lets_a_thread_run_that_has_asked_for_long(prepare: Callable
 
     thread = cthreading.Thread(target=work, daemon=True)
     thread.start()
+    assert running.wait(PATIENCE)
     deadline = time.monotonic() + PATIENCE
     with switch_interval(60):
         for number in range(rounds):

@@ -590,8 +590,9 @@ PyDoc_STRVAR(dummy_thread_doc,
 PyDoc_STRVAR(
     thread_join_doc,
     "join($self, /, timeout=None)\n--\n\n"
-    "Wait until the thread has ended; as threading.Thread.join. Raise RuntimeError, a PythonFinalizationError, for\n"
-    "a thread that never runs again as the interpreter is at its end: from 3.14 on the standard library does.");
+    "Wait until the thread has ended; as threading.Thread.join.\n\n"
+    "timeout is the longest wait in seconds; None means no limit. Raise RuntimeError if the thread has not been started\n"
+    "or is the calling one, or never runs again as the interpreter is at its end.");
 
 static PyObject *
 thread_join(PyObject *module, PyObject *const *args, Py_ssize_t count, PyObject *keywords)
