@@ -11,10 +11,10 @@ import pytest
 from behaviour import ACQUIRE_CALLS, Outcome, assert_same_outcome, elsewhere, make_class, only_ours, plain, will_wait
 from helpers import Crew, recursion_count, wait_until
 
+import cthreading
+
 # Not all patch releases are alike.
 HAS_RECURSION_COUNT = hasattr(threading.RLock(), "_recursion_count")
-
-import cthreading
 
 
 @pytest.fixture
