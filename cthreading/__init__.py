@@ -28,6 +28,12 @@ except ModuleNotFoundError as _error:
             raise
         raise ImportError("cthreading has not been built for this Python: run `pip install .` first") from None
 
+if hasattr(_core.Thread, "native_id"):
+    from cthreading import _properties
+
+    _core.Thread.ident = _properties.ident
+    _core.Thread.native_id = _properties.native_id
+
 if _sys.version_info >= (3, 15):
     from cthreading import _iterators
 

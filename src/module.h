@@ -144,6 +144,8 @@ typedef struct {
     PyTypeObject *stdlib_dummy_thread_type;
     PyObject *stdlib_event_type;
     PyObject *stdlib_daemon;
+    PyObject *counter;          /* the standard library's, if it is the __next__ of */
+    PyObject *counter_iterator; /* this iterator */
     PyObject *dangling;
     PyObject *dangling_data;
     PyObject *dangling_iterating; /* NULL where a WeakSet puts nothing off */

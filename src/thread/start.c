@@ -474,22 +474,7 @@ thread_start(PyObject *module, PyObject *self)
     return start_quickly(state, self) < 0 ? NULL : Py_NewRef(Py_None);
 }
 
-/* ident and native_id. Who asks for one wants to do something with the thread, so it has to be there: its thread state, its
- * frames, and the native id, which it finds out itself. So this is where to wait for it to come up. */
-
-/* What the property of the standard library's Thread says. */
-static PyObject *
-read_property(module_state *state, PyObject *self, PyObject *name)
-{
-    PyObject *property = PyObject_GetAttr((PyObject *)state->stdlib_thread_type, name);
-    descrgetfunc get = property == NULL ? NULL : Py_TYPE(property)->tp_descr_get;
-    if (get == NULL) {
-        return property;
-    }
-    PyObject *value = get(property, self, (PyObject *)Py_TYPE(self));
-    Py_DECREF(property);
-    return value;
-}
+/* Waiting for a thread to be there: cthreading/_properties.py. */
 
 /* Whether it makes sense to wait for the thread: it is another one that has been started, and has not got as far as finding
  * out its native id. -1 with an exception set. */
@@ -534,61 +519,24 @@ wait_until_up(module_state *state, PyObject *thread)
     return coming_up;
 }
 
-static PyObject *
-get_when_up(PyObject *module, PyObject *self, PyObject *name)
-{
-    module_state *state = module_get_state(module);
-    if (state->stdlib_thread_type == NULL) {
-        return module_is_cleared();
-    }
-    return wait_until_up(state, self) < 0 ? NULL : read_property(state, self, name);
-}
+PyDoc_STRVAR(wait_until_up_doc,
+             "_wait_until_up($module, thread, /)\n--\n\n"
+             "Wait until a thread that has been started is there, a second at most. Not for the calling thread.");
 
 static PyObject *
-get_ident(PyObject *module, PyObject *self)
+start_wait_until_up(PyObject *module, PyObject *thread)
 {
-    return get_when_up(module, self, module_get_state(module)->str_ident);
+    return wait_until_up(module_get_state(module), thread) < 0 ? NULL : Py_NewRef(Py_None);
 }
 
-static PyObject *
-get_native_id(PyObject *module, PyObject *self)
-{
-    return get_when_up(module, self, module_get_state(module)->str_native_id);
-}
-
-#define IDENT_DOC "The thread's identifier, as get_ident() returns it; None before the start."
-#define NATIVE_ID_DOC "The operating system's id of the thread; None before the start."
-
-static PyMethodDef get_ident_definition = {"ident", get_ident, METH_O, IDENT_DOC};
-static PyMethodDef get_native_id_definition = {"native_id", get_native_id, METH_O, NATIVE_ID_DOC};
-
-static int
-add_property(PyObject *module, PyTypeObject *type, PyMethodDef *getter)
-{
-    PyObject *function = PyCFunction_NewEx(getter, module, NULL);
-    PyObject *property = function == NULL ? NULL
-                                          : PyObject_CallFunction((PyObject *)&PyProperty_Type, "OOOs", function,
-                                                                  Py_None, Py_None, getter->ml_doc);
-    int status = property == NULL ? -1 : PyObject_SetAttrString((PyObject *)type, getter->ml_name, property);
-    Py_XDECREF(function);
-    Py_XDECREF(property);
-    return status;
-}
+static PyMethodDef start_functions[] = {{"_wait_until_up", start_wait_until_up, METH_O, wait_until_up_doc}, {NULL}};
 
 static PyMethodDef start_methods[] = {{"start", thread_start, METH_O, start_doc}, {NULL}};
 
 int
 start_add_methods(PyObject *module, PyTypeObject *type)
 {
-#ifdef PY_HAVE_THREAD_NATIVE_ID
-    if (add_property(module, type, &get_native_id_definition) < 0) {
-        return -1;
-    }
-#else
-    (void)get_native_id_definition;
-#endif
-    return add_property(module, type, &get_ident_definition) < 0 ? -1
-                                                                 : methods_add_functions(module, type, start_methods);
+    return PyModule_AddFunctions(module, start_functions) < 0 ? -1 : methods_add_functions(module, type, start_methods);
 }
 
 int

@@ -4,8 +4,8 @@
 
 #include "../module.h"
 
-/* Adds to the type, which is Thread, start() and the properties for which one may have to wait until a thread runs. Returns
- * -1 with an exception set. */
+/* Adds start() to the type, which is Thread, and to the module what waits until a thread is there. Returns -1 with an
+ * exception set. */
 int start_add_methods(PyObject *module, PyTypeObject *type);
 
 /* Before that: adds to the state what it needs. Returns -1 with an exception set. */

@@ -86,13 +86,23 @@ get_target_name(module_state *state, PyObject *target, PyObject **name)
     return 0;
 }
 
+/* The next of the standard library's numbers. Its counter is the `__next__` of an iterator, as a rule. */
+static PyObject *
+next_number(module_state *state)
+{
+    PyObject *counter = stdlib_known(state, _counter);
+    PyObject *number = counter == NULL             ? NULL
+                       : counter == state->counter ? PyIter_Next(state->counter_iterator)
+                                                   : PyObject_CallNoArgs(counter);
+    Py_XDECREF(counter);
+    return number;
+}
+
 static PyObject *
 make_name(module_state *state, PyObject *target)
 {
     PyObject *target_name;
-    PyObject *counter = stdlib_known(state, _counter);
-    PyObject *number = counter == NULL ? NULL : PyObject_CallNoArgs(counter);
-    Py_XDECREF(counter);
+    PyObject *number = next_number(state);
     if (number == NULL || get_target_name(state, target, &target_name) < 0) {
         Py_XDECREF(number);
         return NULL;
@@ -514,7 +524,12 @@ thread_vectorcall(PyObject *callable, PyObject *const *args, size_t flags, PyObj
     if (read_arguments(args, PyVectorcall_NARGS(flags), keywords, values) < 0) {
         return NULL;
     }
+#if PY_VERSION_HEX >= 0x030D0000
     PyObject *self = type->tp_alloc(type, 0);
+#else
+    /* That makes no room for attributes in the object. */
+    PyObject *self = type->tp_new(type, state->empty_tuple, NULL);
+#endif
     if (self != NULL && initialize(module, self, values) < 0) {
         Py_CLEAR(self);
     }
@@ -653,6 +668,25 @@ find_dangling(module_state *state)
     return PyErr_Occurred() ? -1 : 0;
 }
 
+static void
+find_counter(module_state *state)
+{
+    PyObject *type = module_import_from("itertools", "count");
+    PyObject *counter = type == NULL ? NULL : stdlib_name(state, state->str__counter);
+    PyObject *iterator = counter == NULL ? NULL : PyObject_GetAttrString(counter, "__self__");
+    PyObject *next = iterator == NULL ? NULL : PyObject_GetAttrString(iterator, "__next__");
+    if (next != NULL && Py_IS_TYPE(iterator, (PyTypeObject *)type) &&
+        PyObject_RichCompareBool(next, counter, Py_EQ) > 0) {
+        state->counter = Py_NewRef(counter);
+        state->counter_iterator = Py_NewRef(iterator);
+    }
+    PyErr_Clear();
+    Py_XDECREF(type);
+    Py_XDECREF(counter);
+    Py_XDECREF(iterator);
+    Py_XDECREF(next);
+}
+
 static int
 find_in_stdlib(module_state *state)
 {
@@ -668,7 +702,11 @@ find_in_stdlib(module_state *state)
     state->daemon_allowed = function == NULL ? NULL : PyObject_CallNoArgs(function);
     Py_XDECREF(function);
 #endif
-    return PyErr_Occurred() ? -1 : find_dangling(state);
+    if (PyErr_Occurred()) {
+        return -1;
+    }
+    find_counter(state);
+    return find_dangling(state);
 }
 
 static int

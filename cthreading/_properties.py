@@ -1,0 +1,43 @@
+"""Properties of Thread for which a thread that has just been started is waited for.
+
+Who asks for its ident or native id wants to do something with the thread: find its frames, set an exception in it. It
+has to be there for that, and finds out its native id as its first act. These are as quick as the standard library's,
+being Python code of the same kind; so `start()` need not wait.
+"""
+
+from typing import Any
+
+from cthreading import _core
+from cthreading._core import Thread
+
+_theirs = Thread.__mro__[1]
+
+
+def _ask_when_up(thread: Any, name: str) -> Any:
+    _core._wait_until_up(thread)
+    return getattr(_theirs, name).__get__(thread, type(thread))
+
+
+def _ident(self: Any) -> int | None:
+    try:
+        if self._native_id is not None:
+            return self._ident  # type: ignore[no-any-return]
+    except AttributeError:
+        pass
+    return _ask_when_up(self, "ident")  # type: ignore[no-any-return]
+
+
+def _native_id(self: Any) -> int | None:
+    try:
+        if self._native_id is not None:
+            return self._native_id  # type: ignore[no-any-return]
+    except AttributeError:
+        pass
+    return _ask_when_up(self, "native_id")  # type: ignore[no-any-return]
+
+
+_ident.__name__ = _ident.__qualname__ = "ident"
+_native_id.__name__ = _native_id.__qualname__ = "native_id"
+
+ident = property(_ident, None, None, "The thread's identifier, as get_ident() returns it; None before the start.")
+native_id = property(_native_id, None, None, "The operating system's id of the thread; None before the start.")
