@@ -1,8 +1,6 @@
 /* See stdlib.h. */
 #include "stdlib.h"
 
-#include <stdatomic.h>
-
 PyObject *
 stdlib_name(module_state *state, PyObject *name)
 {
@@ -56,13 +54,7 @@ stdlib_call(module_state *state, PyObject *name, PyObject *const *args, Py_ssize
 /* The names that are remembered. With a GIL, and where the interpreter tells that a dict has changed: by a version in the
  * dict, before 3.12, and later by calling a function, which counts the changes for all interpreters of the process. */
 
-#if defined(Py_GIL_DISABLED)
-
-PyObject *
-stdlib_known_name(module_state *state, PyObject **Py_UNUSED(known), PyObject *name)
-{
-    return stdlib_name(state, name);
-}
+#if defined(Py_GIL_DISABLED) || PY_VERSION_HEX < 0x030C0000
 
 int
 stdlib_setup(module_state *Py_UNUSED(state))
@@ -72,15 +64,13 @@ stdlib_setup(module_state *Py_UNUSED(state))
 
 #else
 
-#if PY_VERSION_HEX >= 0x030C0000
-/* More than 0 once somebody watches. */
-static _Atomic uint64_t changes;
+uint64_t stdlib_changes;
 
 static int
 count_change(PyDict_WatchEvent Py_UNUSED(event), PyObject *Py_UNUSED(dict), PyObject *Py_UNUSED(key),
              PyObject *Py_UNUSED(value))
 {
-    changes++;
+    __atomic_fetch_add(&stdlib_changes, 1, __ATOMIC_RELAXED);
     return 0;
 }
 
@@ -94,29 +84,13 @@ stdlib_setup(module_state *state)
         return 0;
     }
     state->watcher = watcher + 1;
-    changes++;
+    __atomic_fetch_add(&stdlib_changes, 1, __ATOMIC_RELAXED);
     return PyDict_Watch(watcher, state->stdlib);
 }
 
-/* Of all that is remembered; 0 where nothing may be. */
-static uint64_t
-current_version(module_state *state)
-{
-    return state->watcher == 0 ? 0 : atomic_load_explicit(&changes, memory_order_relaxed);
-}
-#else
-int
-stdlib_setup(module_state *Py_UNUSED(state))
-{
-    return 0;
-}
-
-static uint64_t
-current_version(module_state *state)
-{
-    return dict_version(state->stdlib);
-}
 #endif
+
+#ifndef Py_GIL_DISABLED
 
 static void
 look_all_up(module_state *state)
@@ -129,9 +103,9 @@ look_all_up(module_state *state)
 }
 
 PyObject *
-stdlib_known_name(module_state *state, PyObject **known, PyObject *name)
+stdlib_known_name_slow(module_state *state, PyObject **known, PyObject *name)
 {
-    uint64_t version = state->stdlib == NULL ? 0 : current_version(state);
+    uint64_t version = state->stdlib == NULL ? 0 : stdlib_version(state);
     if (version == 0) {
         return stdlib_name(state, name);
     }

@@ -9,7 +9,46 @@ PyObject *stdlib_name(module_state *state, PyObject *name);
 
 /* The same for one of STDLIB_NAMES: without a look-up, as long as nothing there has changed. */
 #define stdlib_known(state, name) stdlib_known_name((state), &(state)->known_##name, (state)->str_##name)
-PyObject *stdlib_known_name(module_state *state, PyObject **known, PyObject *name);
+
+#ifdef Py_GIL_DISABLED
+
+static inline PyObject *
+stdlib_known_name(module_state *state, PyObject **Py_UNUSED(known), PyObject *name)
+{
+    return stdlib_name(state, name);
+}
+
+#else
+
+#if PY_VERSION_HEX >= 0x030C0000
+/* How many changes there have been in the namespaces that are watched: more than 0 once there is one. */
+extern uint64_t stdlib_changes;
+#endif
+
+/* Of all that is remembered; 0 where nothing may be. */
+static inline uint64_t
+stdlib_version(module_state *state)
+{
+#if PY_VERSION_HEX >= 0x030C0000
+    /* Relaxed: interpreters that have a GIL of their own change it for their own namespaces. */
+    return state->watcher == 0 ? 0 : __atomic_load_n(&stdlib_changes, __ATOMIC_RELAXED);
+#else
+    return state->stdlib == NULL ? 0 : dict_version(state->stdlib);
+#endif
+}
+
+PyObject *stdlib_known_name_slow(module_state *state, PyObject **known, PyObject *name);
+
+static inline PyObject *
+stdlib_known_name(module_state *state, PyObject **known, PyObject *name)
+{
+    if (*known != NULL && state->known_version == stdlib_version(state)) {
+        return Py_NewRef(*known);
+    }
+    return stdlib_known_name_slow(state, known, name);
+}
+
+#endif
 
 /* Returns 1 if the name is a function of the standard library's threading there, neither replaced nor overridden, 0 if
  * not, -1 with an exception set. The owner is a Thread or a class. */
