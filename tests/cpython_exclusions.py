@@ -16,12 +16,6 @@ if sys.version_info < (3, 13):
         "test_threading.ThreadTests.test_disallow_instantiation": (
             "type(Lock()) must not be callable, but Lock is that type, as the standard library has it from 3.13 on"
         ),
-        "test_threading.ThreadTests.test_shutdown_locks": (
-            "looks into threading._shutdown_locks, a set of locks that a thread here does not have"
-        ),
-        "test_threading.ThreadTests.test_tstate_lock": (
-            "an ended thread has to count as alive as long as somebody holds its private lock"
-        ),
     }
 if sys.version_info[:3] in ((3, 12, 0), (3, 12, 1)):
     EXCLUSIONS["test_threading.ThreadJoinOnShutdown.test_3_join_in_forked_from_thread"] = (
