@@ -68,12 +68,3 @@ registry_move(module_state *state, PyObject *ident, PyObject *thread, registry_p
     Py_XDECREF(lock);
     return status;
 }
-
-int
-registry_back_to_limbo(module_state *state, PyObject *thread)
-{
-    PyObject *ident = PyLong_FromUnsignedLong(thread_ident());
-    int status = ident == NULL ? -1 : registry_move(state, ident, thread, TO_LIMBO, NULL);
-    Py_XDECREF(ident);
-    return status;
-}

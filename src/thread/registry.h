@@ -16,10 +16,7 @@ typedef enum { TO_ACTIVE, TO_LIMBO, TO_NOTHING } registry_place;
  * NULL, says otherwise. Without Python code of its own. Returns -1 with an exception set. */
 int registry_move(module_state *state, PyObject *ident, PyObject *thread, registry_place place, atomic_int *wanted);
 
-/* In the thread itself: has it in `_limbo` again, if start() has taken it to `_active`. Returns -1 with an exception set. */
-int registry_back_to_limbo(module_state *state, PyObject *thread);
-
-/* Whether it is there. -1 with an exception set. */
+/* Whether it is in `_limbo`. -1 with an exception set. */
 int registry_has_in_limbo(module_state *state, PyObject *thread);
 
 /* Takes it out of there. Returns -1 with an exception set. */

@@ -266,11 +266,12 @@ take_long_way(module_state *state, PyObject *thread, PyObject *ident)
 }
 
 PyObject *
-short_way_take(module_state *state, PyObject *thread, bool daemon)
+short_way_take(module_state *state, PyObject *thread, PyObject *ident, bool daemon)
 {
-    PyObject *ident = PyLong_FromUnsignedLong(thread_ident());
-    if (ident == NULL || come_up(state, thread, ident, daemon) < 0) {
-        Py_XDECREF(ident);
+    if (come_up(state, thread, ident, daemon) < 0) {
+        if (PyErr_ExceptionMatches(PyExc_MemoryError)) {
+            PyErr_Clear();
+        }
         return NULL;
     }
     PyObject *result = call_target(state, thread);
@@ -287,6 +288,5 @@ short_way_take(module_state *state, PyObject *thread, bool daemon)
             PyErr_SetRaisedException(exception);
         }
     }
-    Py_DECREF(ident);
     return done;
 }

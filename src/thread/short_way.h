@@ -7,7 +7,8 @@
 /* Whether the calling thread, which is this one, may take it. -1 with an exception set. */
 int short_way_is_open(module_state *state, PyObject *thread);
 
-/* Takes it. Returns as the thread's `_bootstrap` does: a new reference, or NULL with an exception. */
-PyObject *short_way_take(module_state *state, PyObject *thread, bool daemon);
+/* Takes it. Returns as the thread's `_bootstrap` does: a new reference, or NULL with an exception; without one if there was no
+ * memory to come as far as the target. */
+PyObject *short_way_take(module_state *state, PyObject *thread, PyObject *ident, bool daemon);
 
 #endif

@@ -32,6 +32,9 @@
 /* A thread that cannot get as far as run() for lack of memory tries again after so many nanoseconds, and so often. */
 #define RETRY_AFTER 2000000
 #define RETRIES 5000
+/* What it needs for that, roughly. */
+#define ALLOCATIONS 16
+#define ALLOCATION 64
 
 /* How long to wait before looking again whether a thread has come up, and how long in all, as whoever waits may have the
  * lock that the thread needs for that; nanoseconds. */
@@ -82,17 +85,33 @@ lacks_memory(PyObject *exception)
     return found;
 }
 
+/* Whether there is memory for what comes before run(). CPython's exception handling does not end without. */
+static bool
+has_memory(void)
+{
+    bool enough = true;
+    for (int count = 0; enough && count < ALLOCATIONS; count++) {
+        void *block = PyObject_Malloc(ALLOCATION);
+        enough = block != NULL;
+        PyObject_Free(block);
+    }
+    return enough;
+}
+
 /* Returns as `_bootstrap` does, or NULL without an exception: it could not even begin. */
 static PyObject *
-bootstrap_once(module_state *state, boot_object *self)
+bootstrap_once(module_state *state, boot_object *self, PyObject *ident)
 {
+    if (!has_memory()) {
+        return NULL;
+    }
     int open = short_way_is_open(state, self->thread);
     PyErr_Clear();
     if (open > 0) {
-        return short_way_take(state, self->thread, self->daemon);
+        return short_way_take(state, self->thread, ident, self->daemon);
     }
     /* The standard library's steps take the thread from `_limbo`. */
-    if (registry_back_to_limbo(state, self->thread) < 0) {
+    if (registry_move(state, ident, self->thread, TO_LIMBO, NULL) < 0) {
         PyErr_Clear();
         return NULL;
     }
@@ -114,18 +133,36 @@ should_retry(module_state *state, boot_object *self)
 
 /* Is the thread. */
 static PyObject *
-bootstrap(module_state *state, boot_object *self)
+bootstrap(module_state *state, boot_object *self, PyObject *ident)
 {
-    PyObject *done = bootstrap_once(state, self);
+    PyObject *done = bootstrap_once(state, self, ident);
     for (int count = 0; done == NULL && count < RETRIES && should_retry(state, self); count++) {
         PyErr_Clear();
         sleep_detached(RETRY_AFTER);
-        done = bootstrap_once(state, self);
+        done = bootstrap_once(state, self, ident);
     }
-    if (done == NULL && !PyErr_Occurred()) {
+    if (done == NULL) {
+        /* It may not have left the registry. */
+        PyObject *exception = PyErr_GetRaisedException();
+        registry_move(state, ident, self->thread, TO_NOTHING, NULL);
         PyErr_NoMemory();
+        if (exception != NULL) {
+            PyErr_SetRaisedException(exception);
+        }
     }
     return done;
+}
+
+static PyObject *
+make_ident(void)
+{
+    PyObject *ident = PyLong_FromUnsignedLong(thread_ident());
+    for (int count = 0; ident == NULL && count < RETRIES; count++) {
+        PyErr_Clear();
+        sleep_detached(RETRY_AFTER);
+        ident = PyLong_FromUnsignedLong(thread_ident());
+    }
+    return ident;
 }
 
 static PyObject *
@@ -136,15 +173,9 @@ boot_call(PyObject *callable, PyObject *const *Py_UNUSED(args), size_t Py_UNUSED
     if (!change_state(self, BOOT_RUNS)) {
         Py_RETURN_NONE;
     }
-    PyObject *done = bootstrap(state, self);
-    if (done == NULL) {
-        PyObject *exception = PyErr_GetRaisedException();
-        if (registry_has_in_limbo(state, self->thread) != 0) {
-            registry_leave_limbo(state, self->thread);
-        }
-        PyErr_Clear();
-        PyErr_SetRaisedException(exception);
-    }
+    PyObject *ident = make_ident();
+    PyObject *done = ident == NULL ? NULL : bootstrap(state, self, ident);
+    Py_XDECREF(ident);
     tstate_lock_give_back(state, self->thread, self->place, true);
     return done;
 }
