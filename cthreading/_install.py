@@ -69,9 +69,8 @@ def _replace_taken_names() -> None:
                 _replace(namespace, name, ours[id(value)])
 
 
-def _replace_registered_types(managers: Any) -> None:
+def _replace_registered_types(managers: Any, ours: dict[int, Any]) -> None:
     """What a manager of multiprocessing makes. By spawn the types are pickled: they must be what their names mean."""
-    ours = _counterparts()
     registry = managers.SyncManager._registry
     for name, (function, *rest) in registry.copy().items():
         if id(function) in ours:
@@ -187,6 +186,8 @@ def _put_queues_in_place(queue: ModuleType) -> None:
             for name, value in namespace.copy().items():
                 if id(value) in taken:
                     _replace(namespace, name, taken[id(value)])
+    if "multiprocessing.managers" in sys.modules:
+        _replace_registered_types(sys.modules["multiprocessing.managers"], taken)
 
 
 def _have_dill_pickle(dill: Any) -> None:
@@ -216,7 +217,7 @@ def _have_dill_pickle(dill: Any) -> None:
 
 # Modules that something is done with as soon as they are there.
 _AWAITED: dict[str, Callable[[ModuleType], None]] = {
-    "multiprocessing.managers": _replace_registered_types,
+    "multiprocessing.managers": lambda module: _replace_registered_types(module, _counterparts()),
     "multiprocessing.util": _redirect_children,
     "queue": _put_queues_in_place,
     "gevent.monkey": lambda module: _give_way_before(module, "patch_thread", _gevent_patches_threads),

@@ -2,10 +2,8 @@
 
 Who asks for its ident or native id wants to do something with the thread: find its frames, set an exception in it. It
 has to be there for that, and finds out its native id as its first act. These are as quick as the standard library's,
-being Python code of the same kind; so `start()` need not wait.
+being Python code of the same kind; so `start()` need not wait. Nothing is imported for annotations.
 """
-
-from typing import Any
 
 from cthreading import _core
 from cthreading._core import Thread
@@ -13,27 +11,27 @@ from cthreading._core import Thread
 _theirs = Thread.__mro__[1]
 
 
-def _ask_when_up(thread: Any, name: str) -> Any:
+def _ask_when_up(thread, name):
     _core._wait_until_up(thread)
     return getattr(_theirs, name).__get__(thread, type(thread))
 
 
-def _ident(self: Any) -> int | None:
+def _ident(self):
     try:
         if self._native_id is not None:
-            return self._ident  # type: ignore[no-any-return]
+            return self._ident
     except AttributeError:
         pass
-    return _ask_when_up(self, "ident")  # type: ignore[no-any-return]
+    return _ask_when_up(self, "ident")
 
 
-def _native_id(self: Any) -> int | None:
+def _native_id(self):
     try:
         if self._native_id is not None:
-            return self._native_id  # type: ignore[no-any-return]
+            return self._native_id
     except AttributeError:
         pass
-    return _ask_when_up(self, "native_id")  # type: ignore[no-any-return]
+    return _ask_when_up(self, "native_id")
 
 
 _ident.__name__ = _ident.__qualname__ = "ident"

@@ -64,6 +64,7 @@
     MODULE_STRING(data)                     \
     MODULE_STRING(excepthook)               \
     MODULE_STRING(finished)                 \
+    MODULE_STRING(flags)                    \
     MODULE_STRING(function)                 \
     MODULE_STRING(ident)                    \
     MODULE_STRING(interval)                 \
@@ -173,6 +174,7 @@ typedef struct {
     version_checks checks;          /* see thread/thread.c */
     uint64_t known_version;         /* see thread/stdlib.h */
     int watcher;                    /* one more than its number, 0 without one */
+    int coming_up;                  /* threads that start() has started and that do not run yet; atomic */
     Py_ssize_t shutdown_locks_left; /* see thread/tstate_lock.c */
 } module_state;
 

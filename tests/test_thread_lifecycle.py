@@ -366,7 +366,10 @@ def test_joining_a_daemon_during_finalization_raises() -> None:
         """
         import cthreading
 
+        running = cthreading.Event()
+
         def loop():
+            running.set()
             while True:
                 pass
 
@@ -375,6 +378,7 @@ def test_joining_a_daemon_during_finalization_raises() -> None:
                 self.me = self
                 self.thread = cthreading.Thread(target=loop, daemon=True)
                 self.thread.start()
+                running.wait()
 
             def __del__(self):
                 try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import threading
 import types
@@ -302,6 +303,28 @@ def test_a_thread_that_has_not_run_yet_is_waited_for_at_exit_unless_it_is_a_daem
         thread.start()
         """
     ).check(None if daemon else "ran")
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")
+def test_a_child_does_not_wait_for_threads_that_came_up_in_its_parent() -> None:
+    """And a daemon that has just been started begins to run before the end, as where start() waits for that."""
+    run_python(
+        """
+        import os, sys, time, warnings
+        warnings.simplefilter("ignore")
+        import cthreading
+        sys.setswitchinterval(100)
+        def work():
+            os.write(1, b"ran\\n")
+        cthreading.Thread(target=work, daemon=True).start()
+        if os.fork() == 0:
+            began = time.monotonic()
+            import atexit
+            atexit._run_exitfuncs()
+            os._exit(time.monotonic() - began > 0.5)
+        assert os.waitstatus_to_exitcode(os.wait()[1]) == 0
+        """
+    ).check("ran")
 
 
 def test_threads_that_nobody_joins_leave_nothing_behind(module: ModuleType) -> None:

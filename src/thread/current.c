@@ -76,6 +76,7 @@ static PyObject *
 after_fork(PyObject *module, PyObject *ignored)
 {
     module_state *state = module_get_state(module);
+    state->coming_up = 0;
     PyObject *adopted = adopt_main_thread(module, ignored);
 #ifdef PY_HAVE_THREAD_NATIVE_ID
     PyObject *main = adopted == NULL ? NULL : stdlib_name(state, state->str__main_thread);

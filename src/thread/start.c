@@ -170,6 +170,7 @@ boot_call(PyObject *callable, PyObject *const *Py_UNUSED(args), size_t Py_UNUSED
 {
     boot_object *self = (boot_object *)callable;
     module_state *state = module_state_of(Py_TYPE(self));
+    __atomic_fetch_sub(&state->coming_up, 1, __ATOMIC_RELAXED);
     if (!change_state(self, BOOT_RUNS)) {
         Py_RETURN_NONE;
     }
@@ -338,12 +339,12 @@ choose_context(module_state *state, PyObject *thread)
     if (context == NULL || given) {
         return context == NULL ? -1 : 0;
     }
-    PyObject *flags = PySys_GetObject("flags");
-    if (flags == NULL) {
+    PyObject *flags;
+    if (PyDict_GetItemRef(state->system, state->str_flags, &flags) == 0) {
         PyErr_SetString(PyExc_AttributeError, "module 'sys' has no attribute 'flags'");
-        return -1;
     }
-    PyObject *inherit = PyObject_GetAttrString(flags, "thread_inherit_context");
+    PyObject *inherit = flags == NULL ? NULL : PyObject_GetAttrString(flags, "thread_inherit_context");
+    Py_XDECREF(flags);
     int inherits = inherit == NULL ? -1 : PyObject_IsTrue(inherit);
     Py_XDECREF(inherit);
     context = inherits < 0 ? NULL : inherits ? PyContext_CopyCurrent() : PyContext_New();
@@ -384,6 +385,8 @@ start_listed(module_state *state, PyObject *thread)
     PyObject *daemon = PyObject_GetAttr(thread, state->str_daemon);
     int is_daemon = daemon == NULL ? -1 : PyObject_IsTrue(daemon);
     boot_object *boot = is_daemon < 0 ? NULL : boot_new(state, thread, is_daemon);
+    /* Counted before it can run. */
+    __atomic_fetch_add(&state->coming_up, boot != NULL, __ATOMIC_RELAXED);
     PyObject *ident = boot == NULL ? NULL : start_os_thread(state, thread, (PyObject *)boot, daemon);
     Py_XDECREF(daemon);
     bool starts = ident != NULL || (boot != NULL && !change_state(boot, BOOT_CANCELLED));
@@ -391,6 +394,7 @@ start_listed(module_state *state, PyObject *thread)
         announce(state, boot, ident);
     }
     else if (boot != NULL) {
+        __atomic_fetch_sub(&state->coming_up, 1, __ATOMIC_RELAXED);
         tstate_lock_give_back(state, thread, boot->place, false);
         renew_handle(state, thread);
     }
