@@ -71,7 +71,7 @@ def _replace_taken_names() -> None:
 
 def _replace_registered_types(managers: Any, ours: dict[int, Any]) -> None:
     """What a manager of multiprocessing makes. By spawn the types are pickled: they must be what their names mean."""
-    registry = managers.SyncManager._registry
+    registry = managers.SyncManager._registry if hasattr(managers, "SyncManager") else {}  # while it is being imported
     for name, (function, *rest) in registry.copy().items():
         if id(function) in ours:
             _replace(registry, name, (ours[id(function)], *rest))
