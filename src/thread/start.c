@@ -499,6 +499,13 @@ thread_start(PyObject *module, PyObject *self)
     if (state->thread_type == NULL) {
         return module_is_cleared();
     }
+#if PY_VERSION_HEX < 0x030C0000
+    if (Py_IsFinalizing()) {
+        /* It would wait for ever for a thread that never runs. From 3.12 on the interpreter itself refuses. */
+        PyErr_SetString(PyExc_RuntimeError, "can't create new thread at interpreter shutdown");
+        return NULL;
+    }
+#endif
     int quick = !PyObject_TypeCheck(self, state->thread_type) ? 0 : is_ready(state, self);
     if (quick > 0) {
         quick = is_usual(state, self);

@@ -1398,13 +1398,13 @@ SCENARIO(with_a_gil_it_is_due_to_who_asks_for_long)
     pthread_mutex_lock(&self.gil);
     int64_t asked = admission_approach();
     admission_enter(asked, asked);
+    int64_t began = park_now(); /* it asks later */
     pthread_t thread = start(come_for_gil, &self);
     int64_t lost = lost_deadline();
     while (atomic_load(&admission_asking) == 0) {
         CHECK(park_now() < lost, "nobody asks");
         sched_yield();
     }
-    int64_t began = park_now();
     while (!admission_is_due()) {
         CHECK(park_now() < lost, "it is never due");
     }
