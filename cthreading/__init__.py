@@ -29,10 +29,11 @@ except ModuleNotFoundError as _error:
         raise ImportError("cthreading has not been built for this Python: run `pip install .` first") from None
 
 if hasattr(_core.Thread, "native_id"):
-    from cthreading import _properties
+    from cthreading import _started
 
-    _core.Thread.ident = _properties.ident
-    _core.Thread.native_id = _properties.native_id
+    _core.Thread.ident = _started.ident
+    _core.Thread.native_id = _started.native_id
+    _core.Thread.is_alive = _started.is_alive
 
 if _sys.version_info >= (3, 15):
     from cthreading import _iterators

@@ -154,6 +154,7 @@ typedef struct {
     PyObject *system;             /* the dict of sys */
     PyObject *stdlib;             /* the dict of the standard library's threading */
     PyObject *thread_init;
+    PyObject *thread_start;
     PyObject *start_function;
     PyObject *start_keywords;
     PyObject *get_monitoring_tool; /* NULL where there is none */

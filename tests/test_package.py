@@ -116,7 +116,7 @@ def test_import_loads_no_other_module(tmp_path):
         print(sorted(set(sys.modules) - before))
     """
     own = ["cthreading", "cthreading._core"] + ["cthreading._iterators"] * (sys.version_info >= (3, 15))
-    own.append("cthreading._properties")
+    own.append("cthreading._started")
     assert run_python(code, folder=tmp_path, path=EXTENSION.parent.parent) == str(own)
 
 

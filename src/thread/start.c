@@ -458,6 +458,16 @@ is_ready(module_state *state, PyObject *thread)
     return ready < 0 ? -1 : ready == UNSET_EVENT;
 }
 
+/* Whether nobody has put another start() before ours, who may count on a thread that runs once ours has returned. */
+static int
+starts_here(module_state *state, PyObject *thread)
+{
+    PyObject *start = PyObject_GetAttr(thread, state->str_start);
+    int ours = start == NULL ? -1 : PyMethod_Check(start) && PyMethod_GET_FUNCTION(start) == state->thread_start;
+    Py_XDECREF(start);
+    return ours;
+}
+
 /* Whether the standard library's start() would do the same, and no more: nothing of it is replaced or overridden. */
 static int
 is_usual(module_state *state, PyObject *thread)
@@ -471,6 +481,9 @@ is_usual(module_state *state, PyObject *thread)
 #endif
                          state->str__delete};
     int usual = stdlib_is_inherited(state, (PyObject *)state->stdlib_thread_type, state->str_start);
+    if (usual > 0) {
+        usual = starts_here(state, thread);
+    }
     for (size_t i = 0; usual > 0 && i < Py_ARRAY_LENGTH(steps); i++) {
         usual = stdlib_is_inherited(state, thread, steps[i]);
     }
@@ -516,7 +529,7 @@ thread_start(PyObject *module, PyObject *self)
     return start_quickly(state, self) < 0 ? NULL : Py_NewRef(Py_None);
 }
 
-/* Waiting for a thread to be there: cthreading/_properties.py. */
+/* Waiting for a thread to be there: see cthreading/_started.py. */
 
 /* Whether it makes sense to wait for the thread: it is another one that has been started, and has not got as far as finding
  * out its native id. -1 with an exception set. */
@@ -578,7 +591,12 @@ static PyMethodDef start_methods[] = {{"start", thread_start, METH_O, start_doc}
 int
 start_add_methods(PyObject *module, PyTypeObject *type)
 {
-    return PyModule_AddFunctions(module, start_functions) < 0 ? -1 : methods_add_functions(module, type, start_methods);
+    module_state *state = module_get_state(module);
+    if (PyModule_AddFunctions(module, start_functions) < 0 || methods_add_functions(module, type, start_methods) < 0) {
+        return -1;
+    }
+    state->thread_start = PyObject_GetAttr((PyObject *)type, state->str_start);
+    return state->thread_start == NULL ? -1 : 0;
 }
 
 int
