@@ -218,7 +218,10 @@ import time
 def wait():
     while True:
         thread = cthreading.Thread(target=time.sleep, args=(0.0001,), daemon=True)
-        thread.start()
+        try:
+            thread.start()
+        except RuntimeError:  # 3.12.0 and 3.12.1 refuse as soon as the main thread has ended
+            return
         thread.join()
 """,
 }
