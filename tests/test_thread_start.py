@@ -126,6 +126,46 @@ def test_who_waits_for_the_ident_with_the_registrys_lock_held_goes_on() -> None:
     ).check("right")
 
 
+def test_a_handler_that_raises_while_the_registrys_lock_is_waited_for_is_heard_and_the_thread_runs() -> None:
+    run_python(
+        """
+        import os, signal, threading
+        import cthreading
+        class Interrupted(Exception):
+            pass
+        raised = []
+        def handler(*_):
+            if not raised:
+                raised.append(1)
+                raise Interrupted
+        signal.signal(signal.SIGUSR1, handler)
+        held, free, ran = (cthreading.Event() for _ in range(3))
+        def hold():
+            with cthreading._active_limbo_lock:
+                held.set()
+                thread._started.wait()
+                # Again and again: the first may come before it waits for the lock.
+                while not free.wait(0.01):
+                    os.kill(os.getpid(), signal.SIGUSR1)
+        thread = cthreading.Thread(target=ran.set)
+        holder = threading.Thread(target=hold)
+        holder.start()
+        held.wait()
+        try:
+            thread.start()
+        except Interrupted:
+            free.set()
+        else:
+            free.set()
+            raise AssertionError
+        thread.join()
+        holder.join()
+        assert ran.is_set() and not thread.is_alive() and thread not in cthreading.enumerate()
+        print("right")
+        """
+    ).check("right")
+
+
 def work_in_python(seen: list[Any]) -> None:
     seen.append(names_of(sys._getframe().f_back))
 

@@ -276,7 +276,8 @@ get_event_state(module_state *state, PyObject *thread)
     return result;
 }
 
-/* The parent's half of the entry into the world. Where it fails, or the thread was faster, that has done or will do it. */
+/* The parent's half of the entry into the world. Where there is no memory for it, or the thread was faster, that has done or
+ * will do it. What a signal handler raises meanwhile is left set, but is no reason for the thread not to run. */
 static void
 announce(module_state *state, boot_object *boot, PyObject *ident)
 {
@@ -290,7 +291,9 @@ announce(module_state *state, boot_object *boot, PyObject *ident)
         Py_XDECREF(started);
         registry_move(state, ident, thread, TO_ACTIVE, &boot->state);
     }
-    PyErr_Clear();
+    if (PyErr_Occurred() && PyErr_ExceptionMatches(PyExc_MemoryError)) {
+        PyErr_Clear();
+    }
 }
 
 #ifdef THREAD_HANDLE
@@ -378,7 +381,7 @@ renew_handle(module_state *state, PyObject *thread)
 #define renew_handle(state, thread)
 #endif
 
-/* The thread is in `_limbo`. */
+/* The thread is in `_limbo`. Returns 0 if it is started, perhaps with an exception set, or -1. */
 static int
 start_listed(module_state *state, PyObject *thread)
 {
@@ -391,6 +394,7 @@ start_listed(module_state *state, PyObject *thread)
     Py_XDECREF(daemon);
     bool starts = ident != NULL || (boot != NULL && !change_state(boot, BOOT_CANCELLED));
     if (starts) {
+        PyErr_Clear();
         announce(state, boot, ident);
     }
     else if (boot != NULL) {
@@ -442,7 +446,7 @@ start_quickly(module_state *state, PyObject *thread)
         return -1;
     }
     stats_count(&stats.threads);
-    return 0;
+    return PyErr_Occurred() ? -1 : 0;
 }
 
 /* Whether it can be started now, and `_started` is our Event. */
