@@ -2,7 +2,6 @@
 #include "registry.h"
 
 #include "stdlib.h"
-#include "thread.h"
 
 int
 registry_has_in_limbo(module_state *state, PyObject *thread)
@@ -52,13 +51,13 @@ registry_move(module_state *state, PyObject *ident, PyObject *thread, registry_p
     PyObject *active = stdlib_name(state, state->str__active);
     PyObject *limbo = active == NULL ? NULL : stdlib_name(state, state->str__limbo);
     PyObject *lock = limbo == NULL ? NULL : stdlib_name(state, state->str__active_limbo_lock);
-    int status = lock == NULL ? -1 : thread_call_lock(lock, state->str_acquire);
+    int status = lock == NULL ? -1 : stdlib_call_lock(lock, state->str_acquire);
     if (status == 0) {
         if (wanted == NULL || atomic_load(wanted) == REGISTRY_WAITS) {
             status = move(active, limbo, ident, thread, place);
         }
         PyObject *exception = PyErr_GetRaisedException();
-        status = thread_call_lock(lock, state->str_release) < 0 ? -1 : status;
+        status = stdlib_call_lock(lock, state->str_release) < 0 ? -1 : status;
         if (exception != NULL) {
             PyErr_SetRaisedException(exception);
         }

@@ -9,7 +9,6 @@
 #include "../sync/event.h"
 #include "registry.h"
 #include "stdlib.h"
-#include "thread.h"
 #include "tstate_lock.h"
 
 /* How many tools sys.monitoring has. */

@@ -23,10 +23,10 @@
 #include "../stats.h"
 #include "../sync/event.h"
 #include "../sync/method.h"
+#include "handle.h"
 #include "registry.h"
 #include "short_way.h"
 #include "stdlib.h"
-#include "thread.h"
 #include "tstate_lock.h"
 
 /* A thread that cannot get as far as run() for lack of memory tries again after so many nanoseconds, and so often. */
@@ -296,28 +296,12 @@ announce(module_state *state, boot_object *boot, PyObject *ident)
     }
 }
 
-#ifdef THREAD_HANDLE
-static PyObject *
-get_handle(module_state *state, PyObject *thread)
-{
-    PyObject *handle = PyObject_GetAttr(thread, state->THREAD_HANDLE);
-#if PY_VERSION_HEX < 0x030E0000
-    /* That of a class with a `_handle` of its own: see cthreading/_handle.py. */
-    PyObject *wrapped;
-    if (handle != NULL && PyObject_GetOptionalAttr(handle, state->str__os_thread_handle, &wrapped) != 0) {
-        Py_SETREF(handle, wrapped);
-    }
-#endif
-    return handle;
-}
-#endif
-
 /* Has the interpreter start it. Returns its ident. */
 static PyObject *
 start_os_thread(module_state *state, PyObject *thread, PyObject *boot, PyObject *daemon)
 {
-#ifdef THREAD_HANDLE
-    PyObject *handle = get_handle(state, thread);
+#ifdef HANDLE_ATTRIBUTE
+    PyObject *handle = handle_get(state, thread);
     PyObject *args[] = {boot, handle, daemon};
     PyObject *started =
         handle == NULL ? NULL : PyObject_Vectorcall(state->start_function, args, 1, state->start_keywords);
@@ -360,17 +344,20 @@ choose_context(module_state *state, PyObject *thread)
 #endif
 }
 
-#ifdef THREAD_HANDLE
+#ifdef HANDLE_ATTRIBUTE
 /* The handle of a thread that could not be started counts as done, and is of no use any more: another one, so that the
  * thread can be tried again. */
 static void
 renew_handle(module_state *state, PyObject *thread)
 {
     PyObject *exception = PyErr_GetRaisedException();
-    PyObject *handle = PyObject_GetAttr(thread, state->THREAD_HANDLE);
+    PyObject *handle = PyObject_GetAttr(thread, state->HANDLE_ATTRIBUTE);
     PyObject *done = handle == NULL ? NULL : PyObject_CallMethod(handle, "is_done", NULL);
     if (done == Py_True && get_event_state(state, thread) == UNSET_EVENT) {
-        thread_set_handle(state, thread);
+        Py_XSETREF(handle, handle_new(state, thread));
+        if (handle != NULL) {
+            PyObject_SetAttr(thread, state->HANDLE_ATTRIBUTE, handle);
+        }
     }
     Py_XDECREF(handle);
     Py_XDECREF(done);
@@ -607,7 +594,7 @@ int
 start_setup(PyObject *module)
 {
     module_state *state = module_get_state(module);
-#ifdef THREAD_HANDLE
+#ifdef HANDLE_ATTRIBUTE
     state->start_function = module_import_from("_thread", "start_joinable_thread");
     state->start_keywords = Py_BuildValue("(ss)", "handle", "daemon");
     state->str_start_function = PyUnicode_InternFromString("_start_joinable_thread");

@@ -51,6 +51,14 @@ stdlib_call(module_state *state, PyObject *name, PyObject *const *args, Py_ssize
     return result;
 }
 
+int
+stdlib_call_lock(PyObject *lock, PyObject *method)
+{
+    PyObject *done = PyObject_CallMethodNoArgs(lock, method);
+    Py_XDECREF(done);
+    return done == NULL ? -1 : 0;
+}
+
 /* The names that are remembered. With a GIL, and where the interpreter tells that a dict has changed: by a version in the
  * dict, before 3.12, and later by calling a function, which counts the changes for all interpreters of the process. */
 

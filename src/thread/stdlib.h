@@ -57,6 +57,9 @@ int stdlib_is_inherited(module_state *state, PyObject *owner, PyObject *name);
 /* Calls the method of the standard library's Thread, whatever it is there now. */
 PyObject *stdlib_call(module_state *state, PyObject *name, PyObject *const *args, Py_ssize_t count, PyObject *keywords);
 
+/* Calls a method of one of its locks, without arguments: acquire or release. Returns -1 with an exception set. */
+int stdlib_call_lock(PyObject *lock, PyObject *method);
+
 /* Has changes of the namespace noticed, where the names may be remembered. Returns -1 with an exception set. */
 int stdlib_setup(module_state *state);
 

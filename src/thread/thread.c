@@ -1,23 +1,19 @@
-/* Making a Thread, and the types. See thread.h.
+/* threading.Thread, Timer, _MainThread and _DummyThread: the standard library's classes, each with a subclass in C.
+ *
+ * They have no state but what is in the instance's dict, under the names that the running Python has for it, so whatever
+ * is not written here is inherited and works. In C is what pays: making a Thread, here, starting it without a wait for it
+ * to run (start.c), and current_thread() (current.c). The registry, the hooks, the end of the interpreter and a fork are the
+ * standard library's alone.
  *
  * __init__ does what the running Python's does, in its order, so an instance looks the same. Two things differ:
  * `_started` is our Event, and what is the same for all threads is made once. Where somebody has replaced the standard
  * library's own __init__, that is called. */
-#include "thread.h"
-
 #include "../sync/method.h"
 #include "current.h"
+#include "handle.h"
 #include "start.h"
 #include "stdlib.h"
 #include "tstate_lock.h"
-
-int
-thread_call_lock(PyObject *lock, PyObject *method)
-{
-    PyObject *done = PyObject_CallMethodNoArgs(lock, method);
-    Py_XDECREF(done);
-    return done == NULL ? -1 : 0;
-}
 
 /* The name. */
 
@@ -328,40 +324,6 @@ set(PyObject *self, PyObject *name, PyObject *value)
     return status;
 }
 
-#if PY_VERSION_HEX >= 0x030D0000 && PY_VERSION_HEX < 0x030E0000
-/* A class may have a `_handle` of its own: see cthreading/_handle.py. Steals the handle. */
-static PyObject *
-share_name(module_state *state, PyObject *self, PyObject *handle)
-{
-    PyObject *own;
-    int found = handle == NULL ? 0 : PyObject_GetOptionalAttr((PyObject *)Py_TYPE(self), state->str__handle, &own);
-    if (found > 0) {
-        Py_DECREF(own);
-        PyObject *type = module_import_from("cthreading._handle", "Handle");
-        PyObject *shared = type == NULL ? NULL : PyObject_CallFunctionObjArgs(type, handle, self, NULL);
-        Py_XDECREF(type);
-        Py_SETREF(handle, shared);
-    }
-    if (found < 0) {
-        Py_CLEAR(handle);
-    }
-    return handle;
-}
-#else
-#define share_name(state, self, handle) (handle)
-#endif
-
-#ifdef THREAD_HANDLE
-int
-thread_set_handle(module_state *state, PyObject *self)
-{
-    PyObject *type = stdlib_known(state, _ThreadHandle);
-    PyObject *handle = type == NULL ? NULL : PyObject_CallNoArgs(type);
-    Py_XDECREF(type);
-    return set(self, state->THREAD_HANDLE, share_name(state, self, handle));
-}
-#endif
-
 /* The attributes that only some versions have. */
 static int
 set_by_version(module_state *state, PyObject *self, PyObject *context)
@@ -381,8 +343,8 @@ set_by_version(module_state *state, PyObject *self, PyObject *context)
         return -1;
     }
 #endif
-#ifdef THREAD_HANDLE
-    return thread_set_handle(state, self);
+#ifdef HANDLE_ATTRIBUTE
+    return set(self, state->HANDLE_ATTRIBUTE, handle_new(state, self));
 #else
     return set(self, state->str__tstate_lock, Py_NewRef(Py_None));
 #endif
@@ -402,7 +364,7 @@ set_all(PyObject *module, module_state *state, PyObject *self, PyObject *const *
         set_by_version(state, self, values[CONTEXT]) < 0 || set(self, state->str__started, make_event(state)) < 0) {
         return -1;
     }
-#ifndef THREAD_HANDLE
+#ifndef HANDLE_ATTRIBUTE
     if (set(self, state->str__is_stopped, Py_NewRef(Py_False)) < 0) {
         return -1;
     }

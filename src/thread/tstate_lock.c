@@ -12,7 +12,6 @@
 #include "../sync/method.h"
 #include "../sync/timeout.h"
 #include "stdlib.h"
-#include "thread.h"
 
 /* How many locks there have to be in `_shutdown_locks`, at least, for a look at all of them. */
 #define MAINTAIN_FROM 32
@@ -38,7 +37,7 @@ static int
 change_shutdown_locks(module_state *state, PyObject *out, PyObject *in)
 {
     PyObject *guard = stdlib_name(state, state->str__shutdown_locks_lock);
-    int status = guard == NULL ? -1 : thread_call_lock(guard, state->str_acquire);
+    int status = guard == NULL ? -1 : stdlib_call_lock(guard, state->str_acquire);
     if (status == 0) {
         PyObject *locks = stdlib_name(state, state->str__shutdown_locks);
         status = locks == NULL ? -1 : out == NULL ? maintain(state, locks) : PySet_Discard(locks, out);
@@ -47,7 +46,7 @@ change_shutdown_locks(module_state *state, PyObject *out, PyObject *in)
         }
         Py_XDECREF(locks);
         PyObject *exception = PyErr_GetRaisedException();
-        thread_call_lock(guard, state->str_release);
+        stdlib_call_lock(guard, state->str_release);
         PyErr_SetRaisedException(exception);
     }
     Py_XDECREF(guard);
@@ -58,12 +57,12 @@ PyObject *
 tstate_lock_hold_place(module_state *state, PyObject *thread, bool daemon)
 {
     PyObject *place = PyObject_CallNoArgs((PyObject *)state->lock_type);
-    if (place == NULL || thread_call_lock(place, state->str_acquire) < 0 ||
+    if (place == NULL || stdlib_call_lock(place, state->str_acquire) < 0 ||
         (!daemon && change_shutdown_locks(state, NULL, place) < 0) ||
         PyObject_SetAttr(thread, state->str__tstate_lock, place) < 0) {
         PyObject *exception = PyErr_GetRaisedException();
         if (place != NULL) {
-            thread_call_lock(place, state->str_release);
+            stdlib_call_lock(place, state->str_release);
             PyErr_Clear();
             Py_CLEAR(place);
         }
@@ -84,7 +83,7 @@ tstate_lock_give_back(module_state *state, PyObject *thread, PyObject *place, bo
     }
     PyErr_Clear();
     Py_XDECREF(lock);
-    thread_call_lock(place, state->str_release);
+    stdlib_call_lock(place, state->str_release);
     PyErr_Clear();
     PyErr_SetRaisedException(exception);
 }
@@ -95,7 +94,7 @@ tstate_lock_set(module_state *state, PyObject *thread, bool daemon)
     PyObject *place = PyObject_GetAttr(thread, state->str__tstate_lock);
     PyObject *make = place == NULL ? NULL : stdlib_name(state, state->str__set_sentinel);
     PyObject *lock = make == NULL ? NULL : PyObject_CallNoArgs(make);
-    int status = lock == NULL || thread_call_lock(lock, state->str_acquire) < 0 ? -1 : 0;
+    int status = lock == NULL || stdlib_call_lock(lock, state->str_acquire) < 0 ? -1 : 0;
     if (status == 0) {
         status = PyObject_SetAttr(thread, state->str__tstate_lock, lock);
     }
@@ -170,7 +169,7 @@ pass_through(module_state *state, PyObject *lock, PyObject *block, int64_t deadl
     Py_XDECREF(args[2]);
     int acquired = answer == NULL ? -1 : answer == Py_True;
     Py_XDECREF(answer);
-    return acquired > 0 && thread_call_lock(lock, state->str_release) < 0 ? -1 : acquired;
+    return acquired > 0 && stdlib_call_lock(lock, state->str_release) < 0 ? -1 : acquired;
 }
 
 /* Returns whether the thread has ended, as far as was waited. */
