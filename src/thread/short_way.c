@@ -113,18 +113,10 @@ short_way_is_open(module_state *state, PyObject *thread)
 /* The steps. */
 
 static int
-set(PyObject *thread, PyObject *name, PyObject *value)
-{
-    int status = value == NULL ? -1 : PyObject_SetAttr(thread, name, value);
-    Py_XDECREF(value);
-    return status;
-}
-
-static int
 set_native_id(module_state *state, PyObject *thread)
 {
 #ifdef PY_HAVE_THREAD_NATIVE_ID
-    return set(thread, state->str__native_id, PyLong_FromUnsignedLong(PyThread_get_thread_native_id()));
+    return set_attribute(thread, state->str__native_id, PyLong_FromUnsignedLong(PyThread_get_thread_native_id()));
 #else
     (void)state, (void)thread;
     return 0;
@@ -177,8 +169,8 @@ come_up(module_state *state, PyObject *thread, PyObject *ident, bool daemon)
     if (locked == 0) {
         locked = tstate_lock_set(state, thread, daemon);
     }
-    if (locked < 0 || set(thread, state->str__ident, Py_NewRef(ident)) < 0 || set_native_id(state, thread) < 0 ||
-        set_started(state, thread) < 0 || set_os_name(state, thread) < 0) {
+    if (locked < 0 || set_attribute(thread, state->str__ident, Py_NewRef(ident)) < 0 ||
+        set_native_id(state, thread) < 0 || set_started(state, thread) < 0 || set_os_name(state, thread) < 0) {
         return -1;
     }
     return registry_move(state, ident, thread, TO_ACTIVE, NULL);
@@ -256,9 +248,10 @@ take_long_way(module_state *state, PyObject *thread, PyObject *ident)
     PyObject *exception = PyErr_GetRaisedException();
     PyObject *target = PyCFunction_New(&raise_again_definition, exception);
     Py_DECREF(exception);
-    if (set(thread, state->str__target, target) < 0 ||
-        set(thread, state->str__args, Py_NewRef(state->empty_tuple)) < 0 ||
-        set(thread, state->str__kwargs, PyDict_New()) < 0 || registry_move(state, ident, thread, TO_LIMBO, NULL) < 0) {
+    if (set_attribute(thread, state->str__target, target) < 0 ||
+        set_attribute(thread, state->str__args, Py_NewRef(state->empty_tuple)) < 0 ||
+        set_attribute(thread, state->str__kwargs, PyDict_New()) < 0 ||
+        registry_move(state, ident, thread, TO_LIMBO, NULL) < 0) {
         return NULL;
     }
     return PyObject_CallMethodNoArgs(thread, state->str__bootstrap);

@@ -57,6 +57,16 @@ int stdlib_is_inherited(module_state *state, PyObject *owner, PyObject *name);
 /* Calls the method of the standard library's Thread, whatever it is there now. */
 PyObject *stdlib_call(module_state *state, PyObject *name, PyObject *const *args, Py_ssize_t count, PyObject *keywords);
 
+/* Sets an attribute of a Thread, as a statement of its methods would. Steals the value; NULL is an error that passes through.
+ * Returns -1 with an exception set. */
+static inline int
+set_attribute(PyObject *thread, PyObject *name, PyObject *value)
+{
+    int status = value == NULL ? -1 : Py_TYPE(thread)->tp_setattro(thread, name, value);
+    Py_XDECREF(value);
+    return status;
+}
+
 /* Calls a method of one of its locks, without arguments: acquire or release. Returns -1 with an exception set. */
 int stdlib_call_lock(PyObject *lock, PyObject *method);
 

@@ -315,38 +315,29 @@ static const char *const argument_names[] = {"group", "target", "name", "args", 
 enum { GROUP, TARGET, NAME, ARGS, KWARGS, DAEMON, CONTEXT, ARGUMENT_COUNT };
 #define POSITIONAL_COUNT (KWARGS + 1)
 
-/* Sets an attribute, as a statement of __init__. Steals the value; NULL is an error that passes through. */
-static int
-set(PyObject *self, PyObject *name, PyObject *value)
-{
-    int status = value == NULL ? -1 : Py_TYPE(self)->tp_setattro(self, name, value);
-    Py_XDECREF(value);
-    return status;
-}
-
 /* The attributes that only some versions have. */
 static int
 set_by_version(module_state *state, PyObject *self, PyObject *context)
 {
 #if PY_VERSION_HEX >= 0x030E0000
-    if (set(self, state->str__context, Py_NewRef(context)) < 0) {
+    if (set_attribute(self, state->str__context, Py_NewRef(context)) < 0) {
         return -1;
     }
 #else
     (void)context;
 #endif
-    if (set(self, state->str__ident, Py_NewRef(Py_None)) < 0) {
+    if (set_attribute(self, state->str__ident, Py_NewRef(Py_None)) < 0) {
         return -1;
     }
 #ifdef PY_HAVE_THREAD_NATIVE_ID
-    if (set(self, state->str__native_id, Py_NewRef(Py_None)) < 0) {
+    if (set_attribute(self, state->str__native_id, Py_NewRef(Py_None)) < 0) {
         return -1;
     }
 #endif
 #ifdef HANDLE_ATTRIBUTE
-    return set(self, state->HANDLE_ATTRIBUTE, handle_new(state, self));
+    return set_attribute(self, state->HANDLE_ATTRIBUTE, handle_new(state, self));
 #else
-    return set(self, state->str__tstate_lock, Py_NewRef(Py_None));
+    return set_attribute(self, state->str__tstate_lock, Py_NewRef(Py_None));
 #endif
 }
 
@@ -354,24 +345,26 @@ static int
 set_all(PyObject *module, module_state *state, PyObject *self, PyObject *const *values, PyObject *name)
 {
     PyObject *kwargs = Py_IsNone(values[KWARGS]) ? PyDict_New() : Py_NewRef(values[KWARGS]);
-    if (kwargs == NULL || set(self, state->str__target, Py_NewRef(values[TARGET])) < 0 ||
-        set(self, state->str__name, Py_NewRef(name)) < 0 || set(self, state->str__args, Py_NewRef(values[ARGS])) < 0) {
+    if (kwargs == NULL || set_attribute(self, state->str__target, Py_NewRef(values[TARGET])) < 0 ||
+        set_attribute(self, state->str__name, Py_NewRef(name)) < 0 ||
+        set_attribute(self, state->str__args, Py_NewRef(values[ARGS])) < 0) {
         Py_XDECREF(kwargs);
         return -1;
     }
-    if (set(self, state->str__kwargs, kwargs) < 0 ||
-        set(self, state->str__daemonic, make_daemonic(state, values[DAEMON])) < 0 ||
-        set_by_version(state, self, values[CONTEXT]) < 0 || set(self, state->str__started, make_event(state)) < 0) {
+    if (set_attribute(self, state->str__kwargs, kwargs) < 0 ||
+        set_attribute(self, state->str__daemonic, make_daemonic(state, values[DAEMON])) < 0 ||
+        set_by_version(state, self, values[CONTEXT]) < 0 ||
+        set_attribute(self, state->str__started, make_event(state)) < 0) {
         return -1;
     }
 #ifndef HANDLE_ATTRIBUTE
-    if (set(self, state->str__is_stopped, Py_NewRef(Py_False)) < 0) {
+    if (set_attribute(self, state->str__is_stopped, Py_NewRef(Py_False)) < 0) {
         return -1;
     }
 #endif
-    if (set(self, state->str__initialized, Py_NewRef(Py_True)) < 0 ||
-        set(self, state->str__stderr, get_standard_error(state)) < 0 ||
-        set(self, state->str__invoke_excepthook, make_invoke_excepthook(module, state)) < 0) {
+    if (set_attribute(self, state->str__initialized, Py_NewRef(Py_True)) < 0 ||
+        set_attribute(self, state->str__stderr, get_standard_error(state)) < 0 ||
+        set_attribute(self, state->str__invoke_excepthook, make_invoke_excepthook(module, state)) < 0) {
         return -1;
     }
     return add_to_dangling(state, self);
@@ -529,11 +522,11 @@ timer_init(PyObject *module, PyObject *const *args, Py_ssize_t count, PyObject *
         quick = initialize(module, self, none);
     }
     bool has_args = values[2] != NULL && !Py_IsNone(values[2]), has_kwargs = values[3] != NULL && !Py_IsNone(values[3]);
-    if (quick < 0 || set(self, state->str_interval, Py_NewRef(values[0])) < 0 ||
-        set(self, state->str_function, Py_NewRef(values[1])) < 0 ||
-        set(self, state->str_args, has_args ? Py_NewRef(values[2]) : PyList_New(0)) < 0 ||
-        set(self, state->str_kwargs, has_kwargs ? Py_NewRef(values[3]) : PyDict_New()) < 0 ||
-        set(self, state->str_finished, make_event(state)) < 0) {
+    if (quick < 0 || set_attribute(self, state->str_interval, Py_NewRef(values[0])) < 0 ||
+        set_attribute(self, state->str_function, Py_NewRef(values[1])) < 0 ||
+        set_attribute(self, state->str_args, has_args ? Py_NewRef(values[2]) : PyList_New(0)) < 0 ||
+        set_attribute(self, state->str_kwargs, has_kwargs ? Py_NewRef(values[3]) : PyDict_New()) < 0 ||
+        set_attribute(self, state->str_finished, make_event(state)) < 0) {
         return NULL;
     }
     Py_RETURN_NONE;
