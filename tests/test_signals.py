@@ -243,10 +243,15 @@ def run_in_random_order(chance: random.Random, *steps: Callable[[], object]) -> 
         step()
 
 
-def interrupted_or(call: Callable[[], object]) -> list:
-    """Calls, and waits for the interrupt that comes some time; returns what the call returned, if it did."""
+def interrupted_or(call: Callable[[], object], ready: threading.Event | None = None) -> list:
+    """Calls, and waits for the interrupt that comes some time; returns what the call returned, if it did.
+
+    It may come as soon as the event is set, which is therefore done in here.
+    """
     results: list = []
     with suppress(Interrupted):
+        if ready is not None:
+            ready.set()
         record(results, call)
         wait_until(lambda: False)
     return results
@@ -276,8 +281,7 @@ def test_a_permit_that_meets_an_exception_is_not_lost(kind: str) -> None:
             crew.start(hold)
             assert held.wait(PATIENCE)
             crew.start(follow)
-            ready.set()
-            if interrupted_or(lock.acquire):
+            if interrupted_or(lock.acquire, ready):
                 lock.release()
             assert taken.wait(PATIENCE)
         assert lock.acquire(timeout=0)
@@ -371,8 +375,7 @@ def test_an_event_that_is_set_as_an_exception_arrives_is_set() -> None:
         with Crew() as crew:
             crew.start(other)
             crew.start(event.wait, PATIENCE)
-            ready.set()
-            results = interrupted_or(event.wait)
+            results = interrupted_or(event.wait, ready)
             assert results in ([], [True])
             assert event.wait(PATIENCE)
 
@@ -395,8 +398,7 @@ def test_a_barrier_that_meets_an_exception_stays_usable() -> None:
 
         with Crew() as crew:
             crew.start(other)
-            ready.set()
-            results = interrupted_or(lambda: barrier.wait(PATIENCE))
+            results = interrupted_or(lambda: barrier.wait(PATIENCE), ready)
             wait_until(lambda: passed or barrier.n_waiting == 1)
             if not passed:
                 assert not results

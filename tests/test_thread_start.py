@@ -118,7 +118,8 @@ def test_who_waits_for_the_ident_with_the_registrys_lock_held_goes_on() -> None:
         with cthreading._active_limbo_lock:
             thread.start()
             assert thread.ident
-        assert thread.ident in cthreading._active
+        while thread.ident not in cthreading._active:
+            assert thread.is_alive()
         go.set()
         thread.join()
         print("right")
