@@ -115,15 +115,17 @@ def test_a_handler_that_returns_lets_the_wait_go_on(module: ModuleType, kind: st
 def test_a_handler_that_returns_does_not_prolong_the_timeout(module: ModuleType, kind: str, crew: Crew) -> None:
     wait = KINDS[kind](module)
     handled = []
-    ended = threading.Event()
+    runs, ended = threading.Event(), threading.Event()
 
     def interrupt_again_and_again() -> None:
+        runs.set()
         wait_until_blocked(MAIN)
         while not ended.wait(0.005):
             interrupt()
 
     with handler(lambda: handled.append(1)):
         crew.start(interrupt_again_and_again)
+        assert runs.wait(PATIENCE)
         begin = time.monotonic()
         assert not wait.block(0.3)
         lasted = time.monotonic() - begin
