@@ -16,6 +16,7 @@
  * included. */
 #include "start.h"
 
+#include <sched.h>
 #include <stdatomic.h>
 #include <time.h>
 
@@ -40,6 +41,10 @@
  * lock that the thread needs for that; nanoseconds. */
 #define LOOK_AGAIN_AFTER 20000
 #define WAIT_AT_MOST PARK_SECOND
+
+/* How many threads may be coming up, before 3.13, and for how long start() lets them do so first, nanoseconds. */
+#define COMING_UP_AT_MOST 4
+#define LET_OTHERS_AT_MOST 1000000
 
 /* What the new thread calls. */
 
@@ -414,9 +419,31 @@ refuse_second_start(void)
     return -1;
 }
 
+#ifdef HANDLE_ATTRIBUTE
+#define let_others_come_up(state)
+#else
+/* Fifty threads that are started one after the other, and end at once, need the memory of a few only, if these get to run:
+ * it is used again. The handles of 3.13 on are what costs more there. */
+static void
+let_others_come_up(module_state *state)
+{
+    if (__atomic_load_n(&state->coming_up, __ATOMIC_RELAXED) < COMING_UP_AT_MOST) {
+        return;
+    }
+    int64_t end = park_now() + LET_OTHERS_AT_MOST;
+    Py_BEGIN_ALLOW_THREADS while (__atomic_load_n(&state->coming_up, __ATOMIC_RELAXED) >= COMING_UP_AT_MOST &&
+                                  park_now() < end)
+    {
+        sched_yield();
+    }
+    Py_END_ALLOW_THREADS
+}
+#endif
+
 static int
 start_quickly(module_state *state, PyObject *thread)
 {
+    let_others_come_up(state);
     PyObject *limbo = stdlib_name(state, state->str__limbo);
     int found = limbo == NULL || choose_context(state, thread) < 0 ? -1 : enter_limbo(limbo, thread);
     Py_XDECREF(limbo);
