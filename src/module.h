@@ -47,7 +47,6 @@
     MODULE_STRING(_set_native_id)           \
     MODULE_STRING(_set_os_name)             \
     MODULE_STRING(_set_sentinel)            \
-    MODULE_STRING(_set_tstate_lock)         \
     MODULE_STRING(_shutdown_locks)          \
     MODULE_STRING(_shutdown_locks_lock)     \
     MODULE_STRING(_started)                 \
@@ -56,7 +55,6 @@
     MODULE_STRING(_target)                  \
     MODULE_STRING(_trace_hook)              \
     MODULE_STRING(_tstate_lock)             \
-    MODULE_STRING(_wait_for_tstate_lock)    \
     MODULE_STRING(acquire)                  \
     MODULE_STRING(add)                      \
     MODULE_STRING(args)                     \
@@ -70,7 +68,6 @@
     MODULE_STRING(interval)                 \
     MODULE_STRING(join)                     \
     MODULE_STRING(kwargs)                   \
-    MODULE_STRING(native_id)                \
     MODULE_STRING(release)                  \
     MODULE_STRING(run)                      \
     MODULE_STRING(start)                    \
