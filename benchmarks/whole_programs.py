@@ -403,16 +403,16 @@ def ends_once_woken(
         before = threading.stack_size(256 * 1024)
         for _ in range(rounds):
             block, wake = make(threading, waiters)
-            there = [0]
+            there: list[None] = []
 
-            def wait(block: Callable[[], Any] = block, there: list[int] = there) -> None:
-                there[0] += 1
+            def wait(block: Callable[[], Any] = block, there: list[None] = there) -> None:
+                there.append(None)  # a count would lose some without a GIL
                 block()
 
             threads = [threading.Thread(target=wait, daemon=True) for _ in range(waiters)]
             for thread in threads:
                 thread.start()
-            while there[0] < waiters:
+            while len(there) < waiters:
                 sleep(0.001)
             sleep(0.01)  # the last one says so before it waits
             begin = read_meter()
