@@ -74,9 +74,26 @@ class _Borrowed:
             raise AttributeError(self.name) from None
 
 
+# What threading has not, and the modules that have it.
+_LATER = {
+    **dict.fromkeys(("Wait", "DeadlockError", "waiting", "deadlocks", "dump_waits", "watch_deadlocks"), "_waits"),
+    "profile_waits": "_profile",
+}
+
+
+class _Later:
+    """An attribute of the module that another one has, which is imported when it is first asked for."""
+
+    def __init__(self, name):
+        self.name = name
+
+    def __get__(self, module, owner=None):
+        return getattr(__import__(f"{__name__}.{_LATER[self.name]}", fromlist=(self.name,)), self.name)
+
+
 class _Module(type(_sys)):
     def __dir__(self):
-        return sorted({*vars(self), *_theirs})
+        return sorted({*vars(self), *_theirs, *_LATER})
 
     def __reduce__(self):
         # So cloudpickle and dill, which know modules by their exact type, pickle functions that mention this one.
@@ -88,6 +105,8 @@ class _Module(type(_sys)):
 # On the type, and not in a __getattr__ of the module: on most versions that slows down every cthreading.Lock.
 for _name in {"_active", *{*_theirs}.difference(globals())}:
     setattr(_Module, _name, _Borrowed(_name))
+for _name in _LATER:
+    setattr(_Module, _name, _Later(_name))
 _sys.modules[__name__].__class__ = _Module
 # Again, as py-spy looks for it where this module's names lie in memory. It is always the same dict.
 _active = _theirs["_active"]

@@ -38,6 +38,15 @@ from typing import Any
 from _typeshed import ProfileFunction, TraceFunction
 
 from cthreading._core import _MainThread as _MainThread
+from cthreading._profile import profile_waits as profile_waits
+from cthreading._waits import (
+    DeadlockError as DeadlockError,
+    Wait as Wait,
+    deadlocks as deadlocks,
+    dump_waits as dump_waits,
+    waiting as waiting,
+    watch_deadlocks as watch_deadlocks,
+)
 
 if sys.version_info >= (3, 12):
     from threading import (

@@ -117,7 +117,7 @@ def _green() -> str | None:
     return str(getattr(make_lock, "__module__", None)).partition(".")[0]
 
 
-class _GivenWay(ModuleType):
+class _GivenWay(_module_class):  # type: ignore[misc, valid-type]
     """The class of cthreading once it has given way: as `threading`, which others hold it for, it is the real one."""
 
     def __getattribute__(self, name: str) -> Any:

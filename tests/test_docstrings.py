@@ -23,6 +23,7 @@ ROOT = Path(__file__).resolve().parent.parent
 PAGES = {"cthreading", "cthreading.aio", "cthreading.bench", "cthreading.queue"}
 
 OWN_NAMES = {"install", "uninstall", "installed"}
+OWN_NAMES |= {"waiting", "deadlocks", "dump_waits", "watch_deadlocks", "profile_waits", "Wait", "DeadlockError"}
 """Public, but in no list of names: `from cthreading import *` is what it is with threading."""
 
 OPERATORS = {"__enter__", "__exit__", "__aenter__", "__aexit__"}

@@ -9,6 +9,7 @@ from types import ModuleType
 
 import pytest
 from behaviour import PRIMITIVES
+from helpers import run_python
 
 import cthreading
 
@@ -20,6 +21,7 @@ def is_public(name: str, value: object) -> bool:
 
 
 PUBLIC = sorted({name for name, value in vars(threading).items() if is_public(name, value)} | set(threading.__all__))
+LATER = ["waiting", "deadlocks", "dump_waits", "watch_deadlocks", "profile_waits", "Wait", "DeadlockError"]
 ALIASES = [name for name in ("currentThread", "activeCount") if hasattr(threading, name)]
 
 
@@ -71,4 +73,54 @@ def test_the_old_names_of_functions_still_work_and_warn(module: ModuleType, name
 @pytest.mark.parametrize("name", PRIMITIVES)
 def test_classes_can_be_pickled_by_name(module: ModuleType, name: str) -> None:
     found = getattr(module, name)
+    assert pickle.loads(pickle.dumps(found)) is found
+
+
+@pytest.mark.parametrize("name", LATER)
+def test_what_threading_has_not_is_there_but_not_for_import_star(name: str) -> None:
+    assert callable(getattr(cthreading, name))
+    assert name in dir(cthreading)
+    assert name not in cthreading.__all__
+    assert not hasattr(threading, name)
+
+
+def test_it_is_imported_at_first_use() -> None:
+    run_python(
+        """
+        import sys, cthreading
+        assert not {"cthreading._waits", "cthreading._profile"} & {*sys.modules}
+        assert cthreading.waiting() == []
+        assert "cthreading._waits" in sys.modules and "cthreading._profile" not in sys.modules
+        cthreading.profile_waits
+        assert "cthreading._profile" in sys.modules
+        """
+    ).check()
+
+
+def test_it_can_be_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = cthreading.waiting
+    with monkeypatch.context() as patch:
+        patch.setattr(cthreading, "waiting", list)
+        assert cthreading.waiting is list
+    assert cthreading.waiting is before
+
+
+def test_once_installed_threading_has_it_too() -> None:
+    run_python(
+        f"""
+        import threading as before, cthreading
+        cthreading.install()
+        import threading
+        from threading import waiting, DeadlockError
+        for name in {LATER}:
+            assert getattr(threading, name) is getattr(before, name) is getattr(cthreading, name)
+        cthreading.uninstall()
+        assert not hasattr(before, "waiting")
+        """
+    ).check()
+
+
+@pytest.mark.parametrize("name", ["Wait", "DeadlockError", "waiting"])
+def test_it_can_be_pickled_by_name(name: str) -> None:
+    found = getattr(cthreading, name)
     assert pickle.loads(pickle.dumps(found)) is found

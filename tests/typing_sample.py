@@ -209,6 +209,24 @@ def use_iterators() -> None:
         assert_type((next(first), next(second)), tuple[int, int])
 
 
+def use_waits() -> None:
+    assert_type(threading.waiting(), list[threading.Wait])
+    for cycle in threading.deadlocks():
+        for wait in cycle:
+            assert_type((wait.thread, wait.holder), tuple[threading.Thread | None, threading.Thread | None])
+            assert_type((wait.operation, wait.seconds, wait.remaining), tuple[str, float, float | None])
+            print(wait.object, wait.task)
+    threading.dump_waits(sys.stdout)
+    threading.dump_waits(file=1)
+
+    def tell(cycle: list[threading.Wait]) -> None:
+        raise threading.DeadlockError(str(cycle))
+
+    threading.watch_deadlocks(tell)
+    threading.watch_deadlocks("raise", after=0.5)
+    threading.watch_deadlocks(action=None)
+
+
 async def use_aio() -> None:
     barrier = aio.Barrier(1)
     assert_type(await barrier.wait(), int)
@@ -302,6 +320,7 @@ def main() -> None:
     use_functions()
     use_hooks()
     use_iterators()
+    use_waits()
     asyncio.run(use_aio())
     use_queues()
     use_bench()
