@@ -341,9 +341,9 @@ MUTATIONS = [
     Mutation(
         "tries before it says that it waits",
         "sync/permits.c",
-        "    join(&self->queue, w);\n    update(self);\n    if (!permits_try_take(self)) {\n"
+        "    join(&self->queue, w);\n    update(self);\n    if (!try_take(self)) {\n"
         "        return false;\n    }\n",
-        "    join(&self->queue, w);\n    if (!permits_try_take(self)) {\n        update(self);\n"
+        "    join(&self->queue, w);\n    if (!try_take(self)) {\n        update(self);\n"
         "        return false;\n    }\n",
         "lock_of_two",
         "a wake was lost",
@@ -352,10 +352,18 @@ MUTATIONS = [
     Mutation(
         "a permit that a handler's exception undoes is kept",
         "sync/permits.c",
-        "    if (granted) {\n        permits_give(self, 1, limit);\n",
-        "    if (granted && limit == 0) {\n        permits_give(self, 1, limit);\n",
+        "    if (granted) {\n        permits_give_slow(self, 1, limit);\n",
+        "    if (granted && limit == 0) {\n        permits_give_slow(self, 1, limit);\n",
         "semaphore_kept_waiting_with_a_handler",
         "",
+    ),
+    Mutation(
+        "who is handed a lock does not have it, as it is told",
+        "sync/permits.c",
+        "        set_holder(self, first->number);\n",
+        "",
+        "nobody_starves",
+        "who has the lock",
     ),
     Mutation(
         "nothing is handed over",

@@ -264,7 +264,7 @@ time_out(barrier_object *self, waiter *thread, future *task)
 static int
 wait_for_action(barrier_object *self)
 {
-    waiter *w = wait_begin();
+    waiter *w = wait_begin(WAIT_WAIT, (PyObject *)self);
     if (w != NULL) {
         waitqueue_lock(&self->newcomer_threads);
         waitqueue_add(&self->newcomer_threads, w);
@@ -278,7 +278,7 @@ wait_for_action(barrier_object *self)
     if (granted < 0) {
         wait_leave(w, &self->newcomer_threads);
     }
-    waiter_end(w);
+    wait_end(w);
     return granted < 0 ? -1 : 0;
 }
 
@@ -341,7 +341,7 @@ wait_with(barrier_object *self, PyObject *timeout)
     if (self->count + 1 >= self->parties) {
         return trip(self);
     }
-    waiter *w = wait_begin();
+    waiter *w = wait_begin(WAIT_WAIT, (PyObject *)self);
     if (w != NULL) {
         self->count++;
         w->outcome = self->arrivals++;
@@ -352,7 +352,7 @@ wait_with(barrier_object *self, PyObject *timeout)
         return NULL;
     }
     PyObject *index = wait_for_others(self, w, timeout);
-    waiter_end(w);
+    wait_end(w);
     return index;
 }
 

@@ -11,6 +11,7 @@
 #ifndef PARK_WAITER_H
 #define PARK_WAITER_H
 
+#include "guard.h"
 #include "park.h"
 
 struct waitqueue;
@@ -21,6 +22,15 @@ typedef enum {
     WAITER_WOKEN,   /* told to try again, still in its queue */
     WAITER_GRANTED, /* has what it waits for, and is in no queue */
 } waiter_state;
+
+/* What a wait is for, as it is told. */
+typedef enum {
+    WAIT_ACQUIRE,
+    WAIT_WAIT,
+    WAIT_JOIN,
+    WAIT_GET,
+    WAIT_PUT,
+} wait_operation;
 
 /* Where the waiting thread is, as admission.h sees it. */
 typedef enum {
@@ -46,6 +56,23 @@ typedef struct waiter {
     uint32_t ticket;                 /* the number under which it was sent on its way */
     struct waiter *put_off_next;
     struct waiter *put_off_previous;
+    /* For those who ask what is waited for: see waiter_tell. */
+    guard asked;
+    _Atomic bool busy; /* runs a signal handler, relaxed: a hint for others */
+    uint8_t operation; /* a wait_operation */
+    bool whole;        /* what its thread waits for in the middle of it is part of it; its own thread's, as the next */
+    bool look_due;     /* for those who watch waits */
+    int64_t look_at;
+    void *_Atomic owner;         /* whose wait it is, an interpreter; NULL: not to be told of */
+    _Atomic uint32_t generation; /* in which it is told; relaxed: another one has no other threads */
+    void *object;                /* what is waited for, held by the waiting thread */
+    word *_Atomic wanted;     /* the permits of which one is waited for, or NULL; relaxed, as those are in the object */
+    _Atomic int64_t deadline; /* of the last park; 0: there was none so far; relaxed */
+    int64_t started;
+    uint64_t number; /* of the waiting thread */
+    uint64_t serial; /* the number of this wait, never given twice */
+    uint64_t holder; /* the number of the thread that had it when this wait parked first, if somebody watches */
+    struct waiter *known_next;
     parker parker;
     struct waiter *outer; /* the same thread's next outer wait, or the next in a list of spare ones */
 } waiter;
@@ -56,6 +83,34 @@ extern uint32_t waiter_generation;
 
 /* The number of the calling thread: never 0, and never given twice, in no child either, as idents are. */
 uint64_t waiter_thread(void);
+
+/* What permits.h takes off a lock's word for the calling thread: made of its number. 0 until it has one. */
+extern _Thread_local uint64_t waiter_mark;
+
+static inline uint64_t
+waiter_mark_of(uint64_t number)
+{
+    return 4 * number + 4;
+}
+
+/* The number of the thread that has the lock with this word; 0: nobody has, or it is another word. */
+static inline uint64_t
+waiter_number_in(int64_t word)
+{
+    return word < 0 ? (uint64_t)(2 - (word & ~(int64_t)1)) / 4 : 0;
+}
+
+/* A thread that has a number: as those who ask see it. */
+typedef struct {
+    uint64_t number;
+    unsigned long ident;
+} waiter_numbered;
+
+/* Copies those that live, by descending numbers, as far as there is room. Returns how many there are. */
+size_t waiter_copy_threads(waiter_numbered *copies, size_t room);
+
+/* The ident of the thread of that number, or 0. */
+unsigned long waiter_ident(uint64_t number);
 
 /* The number of the thread that the last fork has left, in the child. 0: there was none, or it had no number. */
 extern uint64_t waiter_survivor;
@@ -68,6 +123,20 @@ waiter *waiter_begin(void);
 
 /* Ends the wait. The waiter is in no queue. */
 void waiter_end(waiter *self);
+
+/* Lets others know what is waited for, for as long as the wait lasts: whoever asks locks `asked`, and finds `owner` set,
+ * may take a reference to the object. With a GIL, that of the owner guards this, and only its threads ask. */
+static inline void
+waiter_tell(waiter *self, void *owner, wait_operation operation, void *object)
+{
+    self->operation = operation;
+    self->object = object;
+    atomic_store_explicit(&self->generation, waiter_generation, memory_order_relaxed);
+    atomic_store_explicit(&self->owner, owner, memory_order_release);
+}
+
+/* All waiters that there ever were, from the latest on, linked by known_next. */
+waiter *waiter_known(void);
 
 /* The calling thread's innermost wait, or NULL. */
 waiter *waiter_innermost(void);

@@ -15,10 +15,12 @@
 
 /* The mutex */
 
+/* Whoever asks is told of this operation on the queue; of WAIT_ACQUIRE, on the mutex. */
 static inline int
-take_mutex(queue_object *self)
+take_mutex(queue_object *self, wait_operation operation)
 {
-    return lock_take(self->mutex, PARK_FOREVER) < 0 ? -1 : 0;
+    PyObject *object = operation == WAIT_ACQUIRE ? (PyObject *)self->mutex : (PyObject *)self;
+    return permits_lock(&self->mutex->permits, PARK_FOREVER, operation, object) < 0 ? -1 : 0;
 }
 
 static Py_NO_INLINE waiter *
@@ -97,7 +99,7 @@ typedef struct {
 /* Waits on the condition once more, the mutex held. Returns 1 after the wait, 0 when the time is over, -1 with an
  * exception set. */
 static int
-wait_again(patience *patience, PyObject *condition)
+wait_again(queue_object *self, patience *patience, PyObject *condition, wait_operation operation)
 {
     if (patience->wait < 0) {
         PyErr_SetString(PyExc_ValueError, "'timeout' must be a non-negative number");
@@ -110,7 +112,7 @@ wait_again(patience *patience, PyObject *condition)
     if (patience->wait == 0 || (patience->deadline != PARK_FOREVER && park_now() >= patience->deadline)) {
         return 0;
     }
-    return condition_wait_held(condition, patience->deadline) < 0 ? -1 : 1;
+    return condition_wait_held(condition, patience->deadline, operation, (PyObject *)self) < 0 ? -1 : 1;
 }
 
 /* Returns -1, with an exception of the type and without arguments. */
@@ -145,9 +147,9 @@ wait_for_room(queue_object *self, queue_manner manner, int64_t wait)
         return 0;
     }
     patience patience = {.wait = wait};
-    int status = wait < 0 ? wait_again(&patience, NULL) : 0;
+    int status = wait < 0 ? wait_again(self, &patience, NULL, WAIT_PUT) : 0;
     while (status >= 0 && (status = queue_is_full(self, manner)) == 1) {
-        status = wait_again(&patience, self->not_full);
+        status = wait_again(self, &patience, self->not_full, WAIT_PUT);
         if (status == 0) {
             return fail_with(self->state->queue_full);
         }
@@ -161,7 +163,7 @@ wait_for_room(queue_object *self, queue_manner manner, int64_t wait)
 static inline PyObject *
 put(queue_object *self, queue_manner manner, PyObject *item, int64_t wait)
 {
-    if (take_mutex(self) < 0) {
+    if (take_mutex(self, WAIT_PUT) < 0) {
         return NULL;
     }
     int status = wait_for_room(self, manner, wait);
@@ -225,7 +227,7 @@ wait_for_item(queue_object *self, queue_manner manner, int64_t wait)
         if (status == 0 && wait >= 0) {
             return 0;
         }
-        status = wait_again(&patience, self->not_empty);
+        status = wait_again(self, &patience, self->not_empty, WAIT_GET);
         if (status <= 0) {
             return status < 0 ? -1 : fail_with(self->state->queue_empty);
         }
@@ -236,7 +238,7 @@ wait_for_item(queue_object *self, queue_manner manner, int64_t wait)
 static inline PyObject *
 get(queue_object *self, queue_manner manner, int64_t wait)
 {
-    if (take_mutex(self) < 0) {
+    if (take_mutex(self, WAIT_GET) < 0) {
         return NULL;
     }
     PyObject *item = wait_for_item(self, manner, wait) < 0 ? NULL : queue_get_item(self, manner);
@@ -350,14 +352,14 @@ queue_get_nowait(queue_object *self, PyObject *Py_UNUSED(ignored))
 /* Begins a method without arguments: takes the mutex. Returns false if there is nothing left to do but to return *result,
  * which may be NULL with an exception set. */
 static bool
-begin(queue_object *self, const char *name, queue_manner *manner, PyObject **result)
+begin(queue_object *self, const char *name, wait_operation operation, queue_manner *manner, PyObject **result)
 {
     *result = NULL;
     *manner = queue_manner_of(self);
     if (manner->way == BY_STANDARD) {
         *result = queue_by_standard(self, name, NULL, 0, NULL);
     }
-    return manner->way != BY_STANDARD && manner->way != WAY_FAILED && take_mutex(self) == 0;
+    return manner->way != BY_STANDARD && manner->way != WAY_FAILED && take_mutex(self, operation) == 0;
 }
 
 /* Looking */
@@ -371,7 +373,7 @@ queue_qsize(queue_object *self, PyObject *Py_UNUSED(ignored))
 {
     queue_manner manner;
     PyObject *result;
-    if (!begin(self, "qsize", &manner, &result)) {
+    if (!begin(self, "qsize", WAIT_ACQUIRE, &manner, &result)) {
         return result;
     }
     PyObject *size = queue_size(self, manner);
@@ -390,7 +392,7 @@ queue_empty(queue_object *self, PyObject *Py_UNUSED(ignored))
 {
     queue_manner manner;
     PyObject *result;
-    if (!begin(self, "empty", &manner, &result)) {
+    if (!begin(self, "empty", WAIT_ACQUIRE, &manner, &result)) {
         return result;
     }
     int empty = queue_is_empty(self, manner);
@@ -406,7 +408,7 @@ queue_full(queue_object *self, PyObject *Py_UNUSED(ignored))
 {
     queue_manner manner;
     PyObject *result;
-    if (!begin(self, "full", &manner, &result)) {
+    if (!begin(self, "full", WAIT_ACQUIRE, &manner, &result)) {
         return result;
     }
     int full = word_load(&self->limit) == 0 ? 0 : queue_is_full(self, manner);
@@ -427,7 +429,7 @@ queue_task_done(queue_object *self, PyObject *Py_UNUSED(ignored))
 {
     queue_manner manner;
     PyObject *result;
-    if (!begin(self, "task_done", &manner, &result)) {
+    if (!begin(self, "task_done", WAIT_ACQUIRE, &manner, &result)) {
         return result;
     }
     int64_t unfinished = word_load(&self->unfinished) - 1;
@@ -454,12 +456,12 @@ queue_join(queue_object *self, PyObject *Py_UNUSED(ignored))
 {
     queue_manner manner;
     PyObject *result;
-    if (!begin(self, "join", &manner, &result)) {
+    if (!begin(self, "join", WAIT_JOIN, &manner, &result)) {
         return result;
     }
     int status = 0;
     while (status >= 0 && word_load(&self->unfinished) != 0) {
-        status = condition_wait_held(self->all_tasks_done, PARK_FOREVER);
+        status = condition_wait_held(self->all_tasks_done, PARK_FOREVER, WAIT_JOIN, (PyObject *)self);
     }
     return give_mutex(self, NULL) < 0 || status < 0 ? NULL : Py_NewRef(Py_None);
 }
@@ -510,7 +512,7 @@ queue_shutdown(queue_object *self, PyObject *const *args, Py_ssize_t count, PyOb
         return queue_by_standard(self, "shutdown", args, count, keywords);
     }
     PyObject *drained = PyList_New(0);
-    if (drained == NULL || take_mutex(self) < 0) {
+    if (drained == NULL || take_mutex(self, WAIT_ACQUIRE) < 0) {
         Py_XDECREF(drained);
         return NULL;
     }

@@ -312,7 +312,7 @@ get_slow(simple_queue *self, int64_t wait)
     PyObject *item = NULL;
     int taken = 1;
     while (item == NULL && taken == 1) {
-        taken = permits_take(&self->permits, wait, PERMITS_MAX);
+        taken = permits_take(&self->permits, wait, PERMITS_MAX, WAIT_GET, (PyObject *)self);
         if (taken == 1) {
             item = take(self);
         }

@@ -330,7 +330,7 @@ static int
 wait_for_action(barrier_object *self)
 {
     bool own = self->in_action == waiter_thread();
-    waiter *w = own ? NULL : wait_begin();
+    waiter *w = own ? NULL : wait_begin(WAIT_WAIT, (PyObject *)self);
     if (w != NULL) {
         waitqueue_lock(&self->newcomers);
         waitqueue_add(&self->newcomers, w);
@@ -347,7 +347,7 @@ wait_for_action(barrier_object *self)
     if (granted < 0) {
         wait_leave(w, &self->newcomers);
     }
-    waiter_end(w);
+    wait_end(w);
     return granted < 0 ? -1 : 0;
 }
 
@@ -424,7 +424,7 @@ wait_slow(barrier_object *self, PyObject *timeout)
     if (self->count + 1 >= self->parties) {
         return trip(self);
     }
-    waiter *w = wait_begin();
+    waiter *w = wait_begin(WAIT_WAIT, (PyObject *)self);
     if (w != NULL) {
         self->count++;
         /* Who arrives shortly before the last one waits shortly, and looks for its turn; the others had better sleep. */
@@ -444,7 +444,7 @@ wait_slow(barrier_object *self, PyObject *timeout)
     }
     PyObject *index = wait_for_others(self, w, timeout);
     Py_DECREF(timeout);
-    waiter_end(w);
+    wait_end(w);
     return index;
 }
 

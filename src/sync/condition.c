@@ -338,7 +338,7 @@ notify_waiters(condition_object *self, int64_t count)
     waitqueue_unlock(&self->queue);
 }
 
-typedef enum { NOTIFIED, TIMED_OUT, RAISED, RAISED_THOUGH_NOTIFIED } wait_end;
+typedef enum { NOTIFIED, TIMED_OUT, RAISED, RAISED_THOUGH_NOTIFIED } wait_result;
 
 /* Runs the signal handlers, away. Returns false with an exception set. */
 static bool
@@ -347,7 +347,7 @@ run_handlers(condition_object *self, waiter *w)
     waitqueue_lock(&self->queue);
     w->away = true;
     waitqueue_unlock(&self->queue);
-    bool fine = PyErr_CheckSignals() == 0;
+    bool fine = wait_run_handlers(w) == 0;
     waitqueue_lock(&self->queue);
     w->away = false;
     waitqueue_unlock(&self->queue);
@@ -356,7 +356,7 @@ run_handlers(condition_object *self, waiter *w)
 
 /* Waits in the condition's queue until notified. Not in that queue afterwards. *handlers says whether signal handlers
  * are due when it returns. */
-static wait_end
+static wait_result
 wait_until_notified(condition_object *self, waiter *w, int64_t deadline, permits_handlers *handlers)
 {
     *handlers = PERMITS_RUN_HANDLERS;
@@ -605,7 +605,7 @@ wait_without_lock(condition_object *self, held_lock *held, waiter *w, int64_t de
         return undo_wait(self, held, w);
     }
     permits_handlers handlers;
-    wait_end end = wait_until_notified(self, w, deadline, &handlers);
+    wait_result end = wait_until_notified(self, w, deadline, &handlers);
     PyObject *exception = end == RAISED || end == RAISED_THOUGH_NOTIFIED ? PyErr_GetRaisedException() : NULL;
     if (held_lock_take_again(held, w, handlers) < 0) {
         exception = exception_chain(PyErr_GetRaisedException(), exception);
@@ -620,16 +620,17 @@ wait_without_lock(condition_object *self, held_lock *held, waiter *w, int64_t de
     return -1;
 }
 
-/* The lock is owned. Returns 1 when notified, 0 when the deadline passed, -1 with an exception set. */
+/* The lock is owned. Returns 1 when notified, 0 when the deadline passed, -1 with an exception set. The wait is told as
+ * this operation on the object. */
 static int
-wait_on_lock(condition_object *self, int64_t deadline)
+wait_on_lock(condition_object *self, int64_t deadline, wait_operation operation, PyObject *object)
 {
     held_lock held = {.lock = NULL};
-    waiter *w = held_lock_take(self, &held) < 0 ? NULL : wait_begin();
+    waiter *w = held_lock_take(self, &held) < 0 ? NULL : wait_begin(operation, object);
     int notified = -1;
     if (w != NULL) {
         notified = wait_without_lock(self, &held, w, deadline);
-        waiter_end(w);
+        wait_end(w);
     }
     held_lock_drop(&held);
     return notified;
@@ -658,7 +659,7 @@ condition_wait(condition_object *self, PyObject *const *args, Py_ssize_t count, 
     if (wait >= 0 && odd && require_owned(self, "cannot wait on un-acquired lock") < 0) {
         return NULL;
     }
-    int notified = wait < 0 ? -1 : wait_on_lock(self, deadline_after(wait));
+    int notified = wait < 0 ? -1 : wait_on_lock(self, deadline_after(wait), WAIT_WAIT, (PyObject *)self);
     return notified < 0 ? NULL : PyBool_FromLong(notified);
 }
 
@@ -853,13 +854,13 @@ enter_slow(condition_object *self)
 static PyObject *
 condition_enter(condition_object *self, PyObject *Py_UNUSED(ignored))
 {
-    int taken;
+    bool taken;
     switch (self->kind) {
     case OVER_RLOCK:
-        taken = rlock_take((rlock_object *)self->lock, 0);
+        taken = rlock_try((rlock_object *)self->lock);
         break;
     case OVER_LOCK:
-        taken = lock_take((lock_object *)self->lock, 0);
+        taken = lock_try((lock_object *)self->lock);
         break;
     default:
         return call_lock(self, "__enter__", NULL);
@@ -1138,9 +1139,9 @@ condition_waiters(PyObject *condition)
 }
 
 int
-condition_wait_held(PyObject *condition, int64_t deadline)
+condition_wait_held(PyObject *condition, int64_t deadline, wait_operation operation, PyObject *object)
 {
-    return wait_on_lock((condition_object *)condition, deadline);
+    return wait_on_lock((condition_object *)condition, deadline, operation, object);
 }
 
 void

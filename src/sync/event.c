@@ -144,7 +144,7 @@ wait_slow(event_object *self, int64_t deadline)
     if (deadline == 0) {
         return is_set(self);
     }
-    waiter *w = wait_begin();
+    waiter *w = wait_begin(WAIT_WAIT, (PyObject *)self);
     if (w == NULL) {
         return -1;
     }
@@ -155,7 +155,7 @@ wait_slow(event_object *self, int64_t deadline)
             granted = 1;
         }
     }
-    waiter_end(w);
+    wait_end(w);
     return granted;
 }
 

@@ -20,7 +20,7 @@ lock_make(PyTypeObject *type)
 {
     lock_object *self = (lock_object *)type->tp_alloc(type, 0);
     if (self != NULL) {
-        permits_init(&self->permits, 1);
+        permits_init_lock(&self->permits);
     }
     return (PyObject *)self;
 }
@@ -67,18 +67,28 @@ PyDoc_STRVAR(
     "waiting; if it raises, the lock is not taken. Raise ValueError for a timeout together with blocking false\n"
     "or a negative one, OverflowError for one above TIMEOUT_MAX.");
 
+/* The lock could not be taken at once. */
+static Py_NO_INLINE PyObject *
+acquire_slow(lock_object *self, int64_t wait)
+{
+    int taken = lock_take(self, wait);
+    return taken < 0 ? NULL : PyBool_FromLong(taken);
+}
+
 static PyObject *
 lock_acquire(lock_object *self, PyObject *const *args, Py_ssize_t count, PyObject *keywords)
 {
     int64_t wait = PARK_FOREVER;
     if (count != 0 || keywords != NULL) {
         wait = wait_from_acquire_arguments(args, count, keywords);
+        if (wait == 0) {
+            return PyBool_FromLong(lock_take_now(self));
+        }
         if (wait < 0) {
             return NULL;
         }
     }
-    int taken = lock_take(self, wait);
-    return taken < 0 ? NULL : PyBool_FromLong(taken);
+    return lock_try(self) ? PyBool_FromLong(1) : acquire_slow(self, wait);
 }
 
 static PyObject *

@@ -17,6 +17,35 @@
 /* How many of the first waiters are told that their turn comes soon. */
 #define ALERTED_AT_MOST 2
 
+/* Takes a permit if there is one, of whatever kind. */
+static bool
+try_take(permits *self)
+{
+    for (;;) {
+        int64_t seen = word_load(&self->word);
+        if (seen < PERMITS_ONE) {
+            return false;
+        }
+        int64_t taken = seen & PERMITS_LOCK ? (int64_t)waiter_mark_of(waiter_thread()) : PERMITS_ONE;
+        if (word_replace(&self->word, seen, seen - taken)) {
+            return true;
+        }
+    }
+}
+
+/* Notes who has the lock from now on, which nobody else can take: it is handed over. Nothing if it is no lock. */
+static void
+set_holder(permits *self, uint64_t number)
+{
+    for (;;) {
+        int64_t seen = word_load(&self->word);
+        int64_t free = PERMITS_ONE | PERMITS_LOCK | (seen & PERMITS_CONTENDED);
+        if (!(seen & PERMITS_LOCK) || word_replace(&self->word, seen, free - (int64_t)waiter_mark_of(number))) {
+            return;
+        }
+    }
+}
+
 /* Wakes as many of the first waiters as there are permits. The queue is locked. */
 static void
 wake_first(permits *self)
@@ -55,11 +84,14 @@ add_and_update(permits *self, int64_t count, int64_t limit)
 {
     for (;;) {
         int64_t seen = word_load(&self->word);
-        if (seen / PERMITS_ONE > limit - count) {
+        int64_t there = seen < PERMITS_ONE ? 0 : seen / PERMITS_ONE;
+        if (there > limit - count) {
             return false;
         }
         int64_t contended = waitqueue_is_empty(&self->queue) ? 0 : PERMITS_CONTENDED;
-        int64_t wanted = (seen / PERMITS_ONE + count) * PERMITS_ONE + contended;
+        int64_t kind = seen & PERMITS_LOCK;
+        int64_t wanted = count == 0 ? seen & ~(int64_t)PERMITS_CONTENDED : (there + count) * PERMITS_ONE + kind;
+        wanted += contended;
         if (word_replace(&self->word, seen, wanted)) {
             return true;
         }
@@ -77,9 +109,10 @@ update(permits *self)
 static bool
 take_or_join(permits *self, waiter *w, void (*join)(waitqueue *, waiter *))
 {
+    atomic_store_explicit(&w->wanted, &self->word, memory_order_relaxed);
     join(&self->queue, w);
     update(self);
-    if (!permits_try_take(self)) {
+    if (!try_take(self)) {
         return false;
     }
     waitqueue_remove(&self->queue, w);
@@ -102,7 +135,7 @@ take_if_possible(permits *self, waiter *w)
     if (w->state == WAITER_GRANTED) {
         return true;
     }
-    if (permits_try_take(self)) {
+    if (try_take(self)) {
         leave(self, w);
         alert_next(self);
         return true;
@@ -127,9 +160,9 @@ run_handlers(permits *self, waiter *w, int64_t limit)
     }
     waitqueue_unlock(&self->queue);
     if (granted) {
-        permits_give(self, 1, limit);
+        permits_give_slow(self, 1, limit);
     }
-    if (PyErr_CheckSignals() < 0) {
+    if (wait_run_handlers(w) < 0) {
         return -1;
     }
     waitqueue_lock(&self->queue);
@@ -201,7 +234,7 @@ static bool
 try_until(permits *self, int64_t end)
 {
     for (unsigned tries = 1; !(word_load(&self->word) & PERMITS_CONTENDED); tries++) {
-        if (permits_try_take(self)) {
+        if (try_take(self)) {
             return true;
         }
         if (tries % TRIES_TO_A_YIELD == 0) {
@@ -226,7 +259,7 @@ take_soon(permits *self)
     bool leave_alone = known->mean < HELD_LITTLE && !dice_once_in(MEASURE_ONE_IN);
     if (leave_alone) {
         pause_for(PAUSES_ALONE);
-        if (permits_try_take(self)) {
+        if (try_take(self)) {
             return true;
         }
     }
@@ -250,7 +283,7 @@ take_soon(permits *self)
 #endif
 
 int
-permits_take_slow(permits *self, int64_t wait, int64_t limit)
+permits_take_slow(permits *self, int64_t wait, int64_t limit, wait_operation operation, PyObject *object)
 {
     if (wait == 0) {
         return 0;
@@ -259,7 +292,7 @@ permits_take_slow(permits *self, int64_t wait, int64_t limit)
     if (take_soon(self)) {
         return 1;
     }
-    waiter *w = wait_begin();
+    waiter *w = wait_begin(operation, object);
     if (w == NULL) {
         return -1;
     }
@@ -269,8 +302,16 @@ permits_take_slow(permits *self, int64_t wait, int64_t limit)
     if (outcome == 0) {
         outcome = wait_in_queue(self, w, deadline, limit, PERMITS_RUN_HANDLERS);
     }
-    waiter_end(w);
+    wait_end(w);
     return outcome;
+}
+
+int
+permits_lock_slow(permits *self, int64_t wait, wait_operation operation, PyObject *object)
+{
+    /* It may only be that the thread had no number. */
+    waiter_thread();
+    return permits_try_lock(self) ? 1 : permits_take_slow(self, wait, 1, operation, object);
 }
 
 int
@@ -320,6 +361,7 @@ permits_give_slow(permits *self, int64_t count, int64_t limit)
     waiter *first;
     while (given && count > 0 && (first = waitqueue_first(&self->queue)) != NULL && is_kept_waiting(first)) {
         waitqueue_remove(&self->queue, first);
+        set_holder(self, first->number);
         waiter_grant(first, 0);
         count--;
     }
@@ -334,6 +376,7 @@ permits_join(permits *self, waiter *w)
 {
     w->since = 0;
     waitqueue_lock(&self->queue);
+    atomic_store_explicit(&w->wanted, &self->word, memory_order_relaxed);
     waitqueue_add(&self->queue, w);
     update(self);
     wake_first(self);
@@ -346,7 +389,7 @@ permits_set(permits *self, int64_t count)
     waitqueue_lock(&self->queue);
     for (;;) {
         int64_t seen = word_load(&self->word);
-        if (word_replace(&self->word, seen, count * PERMITS_ONE | (seen & PERMITS_CONTENDED))) {
+        if (word_replace(&self->word, seen, count * PERMITS_ONE | (seen & (PERMITS_CONTENDED | PERMITS_LOCK)))) {
             break;
         }
     }

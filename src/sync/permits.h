@@ -1,10 +1,13 @@
 /* Permits: the state machine under Lock, RLock and Semaphore. A lock is one permit.
  *
- *     word:  63 ....................... 1   0
- *            permits that can be taken      CONTENDED: somebody is, or may be, in the queue
+ *     word:  63 ........................... 2  1     0
+ *            permits that can be taken         LOCK  CONTENDED: somebody is, or may be, in the queue
+ *            for a lock that is taken: less
+ *            the number of who has it
  *
  * Taking and giving a permit is a load, a test and a store (a compare-and-swap when free-threaded) as long as nobody
- * waits. Who finds no permit joins the queue and parks. Two rules:
+ * waits. Taking a lock is a subtraction of the thread's mark (waiter.h), which is more than a free lock's word and less, as
+ * a number without a sign, than that of one that is taken: so the borrow tells. Who finds no permit joins the queue and parks. Two rules:
  *
  * - Barging. A permit that is given back can be taken by whoever comes first; the first in the queue is woken and tries
  *   again, still in its place. While there are permits, as many of the first waiters as there are permits are WOKEN:
@@ -27,15 +30,17 @@ typedef struct {
 } permits;
 
 #define PERMITS_CONTENDED 1
-#define PERMITS_ONE 2
+#define PERMITS_LOCK 2 /* there is one, and who has it is in the word */
+#define PERMITS_ONE 4
 /* Half of what the word can hold: adding two of these does not overflow. */
 #define PERMITS_MAX (INT64_MAX / PERMITS_ONE / 2)
 /* Nanoseconds. As CPython's PyMutex and WebKit's locks have it. */
 #define PERMITS_FAIR_AFTER 1000000
 
 /* The slow halves of the functions below. */
-int permits_take_slow(permits *self, int64_t wait, int64_t limit);
+int permits_take_slow(permits *self, int64_t wait, int64_t limit, wait_operation operation, PyObject *object);
 bool permits_give_slow(permits *self, int64_t count, int64_t limit);
+int permits_lock_slow(permits *self, int64_t wait, wait_operation operation, PyObject *object);
 
 static inline void
 permits_init(permits *self, int64_t count)
@@ -47,10 +52,11 @@ permits_init(permits *self, int64_t count)
 static inline int64_t
 permits_count(permits *self)
 {
-    return word_load(&self->word) / PERMITS_ONE;
+    int64_t seen = word_load(&self->word);
+    return seen < PERMITS_ONE ? 0 : seen / PERMITS_ONE;
 }
 
-/* Takes one if there is one. */
+/* Takes one if there is one. Not of a lock. */
 static inline bool
 permits_try_take(permits *self)
 {
@@ -66,12 +72,12 @@ permits_try_take(permits *self)
 }
 
 /* Takes one, waiting for it for so many nanoseconds: 0 does not wait, PARK_FOREVER has no limit. `limit` is how many
- * there can be, as in permits_give. Returns 1; 0 when the time is over; -1 with the exception that a signal handler
- * raised, and none taken. */
+ * there can be, as in permits_give. The wait is told as this operation on the object. Returns 1; 0 when the time is over;
+ * -1 with the exception that a signal handler raised, and none taken. */
 static inline int
-permits_take(permits *self, int64_t wait, int64_t limit)
+permits_take(permits *self, int64_t wait, int64_t limit, wait_operation operation, PyObject *object)
 {
-    return permits_try_take(self) ? 1 : wait == 0 ? 0 : permits_take_slow(self, wait, limit);
+    return permits_try_take(self) ? 1 : wait == 0 ? 0 : permits_take_slow(self, wait, limit, operation, object);
 }
 
 /* Gives back, or adds, `count` of them, if there are no more than `limit` then, which is at most PERMITS_MAX.
@@ -93,6 +99,64 @@ permits_give(permits *self, int64_t count, int64_t limit)
     }
 }
 
+/* Locks: the same for one permit. */
+
+static inline void
+permits_init_lock(permits *self)
+{
+    word_store(&self->word, PERMITS_ONE | PERMITS_LOCK);
+}
+
+static inline bool
+permits_is_locked(permits *self)
+{
+    return word_load(&self->word) < PERMITS_ONE;
+}
+
+/* Takes the lock if it is free and the thread has a number. */
+static inline bool
+permits_try_lock(permits *self)
+{
+    for (;;) {
+        int64_t seen = word_load(&self->word);
+        uint64_t wanted;
+        if (!__builtin_sub_overflow((uint64_t)seen, waiter_mark, &wanted)) {
+            return false;
+        }
+        if (word_replace(&self->word, seen, (int64_t)wanted)) {
+            return true;
+        }
+    }
+}
+
+/* As permits_take. */
+static inline int
+permits_lock(permits *self, int64_t wait, wait_operation operation, PyObject *object)
+{
+    if (permits_try_lock(self)) {
+        return 1;
+    }
+    return wait == 0 && permits_is_locked(self) ? 0 : permits_lock_slow(self, wait, operation, object);
+}
+
+/* Returns false if it is not locked. */
+static inline bool
+permits_unlock(permits *self)
+{
+    for (;;) {
+        int64_t seen = word_load(&self->word);
+        if (seen & PERMITS_CONTENDED) {
+            return permits_give_slow(self, 1, 1);
+        }
+        if (seen >= PERMITS_ONE) {
+            return false;
+        }
+        if (word_replace(&self->word, seen, PERMITS_ONE | PERMITS_LOCK)) {
+            return true;
+        }
+    }
+}
+
 typedef enum {
     PERMITS_NO_HANDLERS,  /* signal handlers do not run */
     PERMITS_RUN_HANDLERS, /* they run when a signal comes */
@@ -106,7 +170,7 @@ int permits_take_always(permits *self, waiter *w, int64_t limit, permits_handler
 /* Puts a waiter that is in no queue in this one: whoever gives a permit wakes it. */
 void permits_join(permits *self, waiter *w);
 
-/* Makes it `count` permits, and wakes accordingly. */
+/* Makes it `count` permits, 1 for a lock, and wakes accordingly. */
 void permits_set(permits *self, int64_t count);
 
 #endif

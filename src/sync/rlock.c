@@ -10,7 +10,7 @@ rlock_make(PyTypeObject *type)
 {
     rlock_object *self = (rlock_object *)type->tp_alloc(type, 0);
     if (self != NULL) {
-        permits_init(&self->permits, 1);
+        permits_init_lock(&self->permits);
     }
     return (PyObject *)self;
 }
@@ -70,7 +70,7 @@ rlock_repr(rlock_object *self)
 {
     long long owner = word_load(&self->owner);
     return PyUnicode_FromFormat("<%s %s object owner=%lld count=%lld at %p>",
-                                permits_count(&self->permits) == 0 ? "locked" : "unlocked", Py_TYPE(self)->tp_name,
+                                permits_is_locked(&self->permits) ? "locked" : "unlocked", Py_TYPE(self)->tp_name,
                                 owner, (long long)word_load(&self->count), self);
 }
 
@@ -139,7 +139,7 @@ PyDoc_STRVAR(locked_doc,
 static PyObject *
 rlock_locked(rlock_object *self, PyObject *Py_UNUSED(ignored))
 {
-    return PyBool_FromLong(permits_count(&self->permits) == 0);
+    return PyBool_FromLong(permits_is_locked(&self->permits));
 }
 
 PyDoc_STRVAR(is_owned_doc,
@@ -196,13 +196,13 @@ rlock_acquire_restore(rlock_object *self, PyObject *state)
     if (!PyArg_ParseTuple(state, "LL:_acquire_restore", &count, &owner)) {
         return NULL;
     }
-    if (!permits_try_take(&self->permits)) {
-        waiter *w = wait_begin();
+    if (!permits_try_lock(&self->permits)) {
+        waiter *w = wait_begin(WAIT_ACQUIRE, (PyObject *)self);
         if (w == NULL) {
             return NULL;
         }
         permits_take_always(&self->permits, w, 1, PERMITS_NO_HANDLERS);
-        waiter_end(w);
+        wait_end(w);
     }
     word_store(&self->count, count);
     word_store(&self->owner, owner);

@@ -35,16 +35,30 @@ rlock_own(rlock_object *self, int64_t count)
     word_store(&self->owner, (int64_t)thread_ident());
 }
 
+/* Takes it, or once more, if that can be done at once. Else rlock_take tells why not. */
+static inline bool
+rlock_try(rlock_object *self)
+{
+    if (rlock_is_owned(self)) {
+        word_store(&self->count, word_load(&self->count) + 1);
+        return true;
+    }
+    bool taken = permits_try_lock(&self->permits);
+    if (taken) {
+        rlock_own(self, 1);
+    }
+    return taken;
+}
+
 /* Takes it, once more if the calling thread owns it, waiting for so many nanoseconds. Returns 1; 0: timed out; -1 with
  * an exception set. */
 static inline int
 rlock_take(rlock_object *self, int64_t wait)
 {
-    if (rlock_is_owned(self)) {
-        word_store(&self->count, word_load(&self->count) + 1);
+    if (rlock_try(self)) {
         return 1;
     }
-    int taken = permits_take(&self->permits, wait, 1);
+    int taken = permits_lock(&self->permits, wait, WAIT_ACQUIRE, (PyObject *)self);
     if (taken == 1) {
         rlock_own(self, 1);
     }
@@ -58,7 +72,7 @@ rlock_give_all(rlock_object *self)
     int64_t count = word_load(&self->count);
     word_store(&self->count, 0);
     word_store(&self->owner, 0);
-    permits_give(&self->permits, 1, 1);
+    permits_unlock(&self->permits);
     return count;
 }
 

@@ -382,7 +382,7 @@ semaphore_acquire(semaphore_object *self, PyObject *const *args, Py_ssize_t coun
     }
     int64_t wait = !blocking ? 0 : values[1] == NULL ? PARK_FOREVER : wait_of_acquire(values[1]);
     int64_t limit = is_there(&self->origin) ? PERMITS_MAX : get_bound(self);
-    int taken = wait < 0 ? -1 : permits_take_slow(&self->permits, wait, limit);
+    int taken = wait < 0 ? -1 : permits_take_slow(&self->permits, wait, limit, WAIT_ACQUIRE, (PyObject *)self);
     return taken < 0 ? NULL : PyBool_FromLong(taken);
 }
 

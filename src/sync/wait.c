@@ -75,8 +75,135 @@ begin_of_wait(int64_t now)
 
 #endif
 
+/* Who watches: see wait.h. Changed by the threads of that interpreter only; the guard is for those without a GIL. */
+static struct {
+    guard guard;
+    PyObject *function;
+    void *_Atomic interpreter; /* NULL: nobody; relaxed: from when on is of no matter, as the next */
+    _Atomic int64_t after;
+} watch;
+
+_Atomic(wait_observer) wait_observed;
+
+void
+wait_observe(wait_observer observer)
+{
+    atomic_store(&wait_observed, observer);
+}
+
+void
+wait_tell_observer(const waiter *w)
+{
+    wait_observer observer = atomic_load(&wait_observed);
+    if (observer != NULL && atomic_load_explicit(&w->deadline, memory_order_relaxed) != 0) {
+        observer(w, park_now());
+    }
+}
+
+/* Notes that the wait parks, and who has what it waits for when it does so first, if somebody wants to know. */
+static void
+note_park(waiter *w, int64_t deadline)
+{
+    bool observed = atomic_load_explicit(&wait_observed, memory_order_relaxed) != NULL;
+    if (observed && atomic_load_explicit(&w->deadline, memory_order_relaxed) == 0) {
+        word *wanted = atomic_load_explicit(&w->wanted, memory_order_relaxed);
+        w->holder = wanted == NULL ? 0 : waiter_number_in(word_load(wanted));
+    }
+    atomic_store_explicit(&w->deadline, deadline, memory_order_relaxed);
+}
+
+int
+wait_watch(PyObject *function, int64_t after)
+{
+    void *interpreter = PyInterpreterState_Get();
+    void *none = NULL;
+    if (!atomic_compare_exchange_strong(&watch.interpreter, &none, interpreter) && none != interpreter) {
+        if (function == NULL) {
+            return 0;
+        }
+        PyErr_SetString(PyExc_RuntimeError, "another interpreter watches its waits");
+        return -1;
+    }
+    guard_lock(&watch.guard);
+    PyObject *before = watch.function;
+    watch.function = Py_XNewRef(function);
+    guard_unlock(&watch.guard);
+    atomic_store_explicit(&watch.after, after, memory_order_relaxed);
+    if (function == NULL) {
+        atomic_store(&watch.interpreter, NULL);
+    }
+    Py_XDECREF(before);
+    return 0;
+}
+
+int64_t
+wait_next_look(waiter *w, int64_t deadline)
+{
+    void *watching = atomic_load_explicit(&watch.interpreter, memory_order_relaxed);
+    if (__builtin_expect(watching == NULL, 1) || deadline != PARK_FOREVER ||
+        watching != atomic_load_explicit(&w->owner, memory_order_relaxed)) {
+        return PARK_FOREVER;
+    }
+    if (w->look_at == 0) {
+        w->look_at = park_later(w->started, atomic_load_explicit(&watch.after, memory_order_relaxed));
+    }
+    return w->look_at;
+}
+
+bool
+wait_is_look_due(waiter *w, int64_t now)
+{
+    if (w->look_at == 0 || now < w->look_at) {
+        return false;
+    }
+    w->look_at = park_later(w->look_at, now - w->started);
+    w->look_due = true;
+    return true;
+}
+
+/* Calls who watches. Returns -1 with an exception set. */
+static int
+look(waiter *w)
+{
+    if (atomic_load_explicit(&watch.interpreter, memory_order_relaxed) != PyInterpreterState_Get()) {
+        return 0;
+    }
+    guard_lock(&watch.guard);
+    PyObject *function = Py_XNewRef(watch.function);
+    guard_unlock(&watch.guard);
+    if (function == NULL) {
+        return 0;
+    }
+    PyObject *serial = PyLong_FromUnsignedLongLong(w->serial);
+    PyObject *result = serial == NULL ? NULL : PyObject_CallOneArg(function, serial);
+    Py_DECREF(function);
+    Py_XDECREF(serial);
+    Py_XDECREF(result);
+    return result == NULL ? -1 : 0;
+}
+
+int
+wait_run_handlers(waiter *w)
+{
+    atomic_store_explicit(&w->busy, true, memory_order_relaxed);
+    int status = PyErr_CheckSignals();
+    atomic_store_explicit(&w->busy, false, memory_order_relaxed);
+    if (status == 0 && w->look_due) {
+        status = look(w);
+    }
+    w->look_due = false;
+    return status;
+}
+
+/* Whether the thread is in the middle of a wait that is told as a whole. */
+static bool
+is_part_of_another(const waiter *w)
+{
+    return w->outer != NULL && w->outer->whole;
+}
+
 waiter *
-wait_begin(void)
+wait_begin(wait_operation operation, PyObject *object)
 {
 #if PY_VERSION_HEX >= 0x030F0000
     /* Who could end the wait no longer runs. */
@@ -94,6 +221,21 @@ wait_begin(void)
     w->since = begin_of_wait(w->began);
     w->restricted = wait_concerns_admission(PyInterpreterState_Get());
     stats_count(&stats.waits);
+    if (!is_part_of_another(w)) {
+        waiter_tell(w, PyInterpreterState_Get(), operation, object);
+    }
+    return w;
+}
+
+waiter *
+wait_begin_telling(wait_operation operation, PyObject *object, int64_t deadline)
+{
+    waiter *w = waiter_begin();
+    if (w != NULL) {
+        w->thread = thread_ident();
+        atomic_store_explicit(&w->deadline, deadline, memory_order_relaxed);
+        waiter_tell(w, PyInterpreterState_Get(), operation, object);
+    }
     return w;
 }
 
@@ -129,10 +271,12 @@ wait_park(waiter *w, int64_t deadline)
     const void *place = w->place != NULL ? w->place : atomic_load_explicit(&w->queue, memory_order_relaxed);
     bool concerned = wait_concerns_admission(PyInterpreterState_Get());
     waiter *next = NULL;
-    int64_t wake_at = deadline;
+    int64_t look_at = wait_next_look(w, deadline);
+    int64_t wake_at = look_at < deadline ? look_at : deadline;
+    note_park(w, deadline);
     if (concerned) {
         next = admission_sleep(w);
-        wake_at = admission_watch(w, deadline);
+        wake_at = admission_watch(w, wake_at);
     }
     PyThreadState *thread_state = PyEval_SaveThread();
     if (concerned) {
@@ -150,7 +294,10 @@ wait_park(waiter *w, int64_t deadline)
         now = park_now();
     }
     spin_end(&attempt, result, now);
-    return result == PARK_TIMED_OUT && wake_at != deadline ? PARK_UNPARKED : result;
+    if (result == PARK_TIMED_OUT && wake_at != deadline) {
+        return wait_is_look_due(w, now) ? PARK_INTERRUPTED : PARK_UNPARKED;
+    }
+    return result;
 }
 
 #ifndef PARK_FREE_THREADED
@@ -183,7 +330,7 @@ wait_granted(waiter *w, int64_t deadline)
 {
     while (!is_granted(w)) {
         park_result result = wait_park(w, deadline);
-        if (result == PARK_INTERRUPTED && PyErr_CheckSignals() < 0) {
+        if (result == PARK_INTERRUPTED && wait_run_handlers(w) < 0) {
             return -1;
         }
         if (result == PARK_TIMED_OUT) {

@@ -7,8 +7,50 @@
 #include "../park/waitqueue.h"
 
 /* As waiter_begin, with an exception set when it returns NULL: MemoryError, or, where the running Python does so, that
- * the interpreter is at its end. */
-waiter *wait_begin(void);
+ * the interpreter is at its end. Those who ask are told of this operation on the object, which the caller holds until
+ * wait_end. */
+waiter *wait_begin(wait_operation operation, PyObject *object);
+
+/* The same for a wait that does not park, but waits in another way until the deadline. NULL, without an exception: no
+ * memory, so it is not told of. */
+waiter *wait_begin_telling(wait_operation operation, PyObject *object, int64_t deadline);
+
+/* The slow half of the next. */
+void wait_tell_observer(const waiter *w);
+
+/* While set, called at the end of each wait that has parked, by its own thread, with the interpreter and no lock held,
+ * `w` still valid. */
+typedef void (*wait_observer)(const waiter *w, int64_t now);
+
+/* NULL: nobody. */
+void wait_observe(wait_observer observer);
+
+extern _Atomic(wait_observer) wait_observed;
+
+/* Ends the wait. The waiter is in no queue. */
+static inline void
+wait_end(waiter *w)
+{
+    /* Relaxed: from when on it observes is of no matter. */
+    if (__builtin_expect(atomic_load_explicit(&wait_observed, memory_order_relaxed) != NULL, 0)) {
+        wait_tell_observer(w);
+    }
+    waiter_end(w);
+}
+
+/* Runs signal handlers that are due, and whoever watches waits (see wait_watch). Returns -1 with an exception set. */
+int wait_run_handlers(waiter *w);
+
+/* From now on, a thread of this interpreter that has waited without limit for `after` nanoseconds calls the function with
+ * the serial of the wait, and again after twice that time, four times, and so on: as a signal handler, so what it raises
+ * ends the wait. NULL: no more. Returns -1 with an exception set if another interpreter does that. */
+int wait_watch(PyObject *function, int64_t after);
+
+/* When the function is to be called for this wait next, which ends at the deadline; PARK_FOREVER: never. */
+int64_t wait_next_look(waiter *w, int64_t deadline);
+
+/* Whether that is now; wait_run_handlers will do it then. */
+bool wait_is_look_due(waiter *w, int64_t now);
 
 /* Parks the waiter with the thread state detached. No queue is locked. May not return, at the interpreter's end. */
 park_result wait_park(waiter *w, int64_t deadline);

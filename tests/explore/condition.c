@@ -11,7 +11,7 @@ explored_condition_make(void)
     self->lock = explore_allocate(sizeof(lock_object));
     Py_SET_REFCNT(self->lock, 1000);
     self->kind = OVER_LOCK;
-    permits_init(&((lock_object *)self->lock)->permits, 1);
+    permits_init_lock(&((lock_object *)self->lock)->permits);
     return (explored_condition *)self;
 }
 
@@ -24,7 +24,7 @@ explored_condition_lock(explored_condition *self)
 int
 explored_condition_wait(explored_condition *self, int64_t deadline)
 {
-    return wait_on_lock((condition_object *)self, deadline);
+    return wait_on_lock((condition_object *)self, deadline, WAIT_WAIT, NULL);
 }
 
 void

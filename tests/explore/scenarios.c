@@ -66,15 +66,22 @@ static int guarded;
 static int taken_count;
 static _Atomic int gave_up;
 
+static void
+check_holder(void)
+{
+    CHECK(waiter_number_in(word_load(&some.word)) == waiter_thread(), "who has the lock");
+}
+
 /* Adds to a plain value with the lock held: two at once are a data race. */
 static void
 lock_and_unlock(void *turns)
 {
     for (int i = 0; i < *(int *)turns; i++) {
-        int taken = permits_take(&some, PARK_FOREVER, 1);
+        int taken = permits_lock(&some, PARK_FOREVER, WAIT_ACQUIRE, NULL);
         CHECK(taken == 1, "the lock was not taken");
+        check_holder();
         guarded++;
-        CHECK(permits_give(&some, 1, 1), "the lock was not held");
+        CHECK(permits_unlock(&some), "the lock was not held");
     }
 }
 
@@ -89,7 +96,7 @@ in_python_lock_and_unlock(void *turns)
 static void
 lock_of(int threads, int *turns)
 {
-    permits_init(&some, 1);
+    permits_init_lock(&some);
     for (int i = 1; i < threads; i++) {
         explore_start(in_python_lock_and_unlock, turns);
     }
@@ -117,11 +124,12 @@ static void
 hold_for_a_line(void *turns)
 {
     for (int i = 0; i < *(int *)turns; i++) {
-        CHECK(permits_take(&some, PARK_FOREVER, 1) == 1, "the lock was not taken");
+        CHECK(permits_lock(&some, PARK_FOREVER, WAIT_ACQUIRE, NULL) == 1, "the lock was not taken");
+        check_holder();
         guarded++;
         explore_line();
         guarded++;
-        CHECK(permits_give(&some, 1, 1), "the lock was not held");
+        CHECK(permits_unlock(&some), "the lock was not held");
         explore_line();
     }
 }
@@ -135,7 +143,7 @@ in_python_hold(void *turns)
 static void
 held_lock(void)
 {
-    permits_init(&some, 1);
+    permits_init_lock(&some);
     explore_start(in_python_hold, &one_turn);
     explore_start(in_python_hold, &one_turn);
     in_python_hold(&one_turn);
@@ -148,9 +156,9 @@ static void
 take_with_timeout(void *ignored)
 {
     (void)ignored;
-    if (permits_take(&some, EXPLORE_MILLISECOND, 1) == 1) {
+    if (permits_lock(&some, EXPLORE_MILLISECOND, WAIT_ACQUIRE, NULL) == 1) {
         guarded++;
-        permits_give(&some, 1, 1);
+        permits_unlock(&some);
     }
     else {
         gave_up++;
@@ -167,7 +175,7 @@ in_python_take_with_timeout(void *ignored)
 static void
 lock_with_timeouts(void)
 {
-    permits_init(&some, 1);
+    permits_init_lock(&some);
     explore_start(in_python_take_with_timeout, NULL);
     explore_start(in_python_hold, &one_turn);
     in_python_hold(&one_turn);
@@ -180,7 +188,7 @@ static void
 take_one(void *ignored)
 {
     (void)ignored;
-    CHECK(permits_take(&some, PARK_FOREVER, PERMITS_MAX) == 1, "no permit");
+    CHECK(permits_take(&some, PARK_FOREVER, PERMITS_MAX, WAIT_ACQUIRE, NULL) == 1, "no permit");
     __atomic_fetch_add(&taken_count, 1, __ATOMIC_RELAXED);
 }
 
@@ -244,7 +252,7 @@ return_quietly(void)
 static void
 take_interrupted(void)
 {
-    int taken = permits_take(&some, PARK_FOREVER, PERMITS_MAX);
+    int taken = permits_take(&some, PARK_FOREVER, PERMITS_MAX, WAIT_ACQUIRE, NULL);
     if (taken == 1) {
         guarded++;
     }
@@ -362,12 +370,13 @@ be_greedy(void *ignored)
     (void)ignored;
     bool due = false;
     for (int i = 0; i < GREEDY_TURNS; i++) {
-        CHECK(permits_take(&some, PARK_FOREVER, 1) == 1, "the lock was not taken");
+        CHECK(permits_lock(&some, PARK_FOREVER, WAIT_ACQUIRE, NULL) == 1, "the lock was not taken");
         CHECK(!due || got_it, "whose turn it is after the bound");
+        check_holder();
         explore_pass_time(PERMITS_FAIR_AFTER * 3 / 5);
         explore_line();
         due = !got_it && somebody_is_due();
-        permits_give(&some, 1, 1);
+        permits_unlock(&some);
     }
 }
 
@@ -380,12 +389,13 @@ in_python_be_greedy(void *ignored)
 static void
 nobody_starves(void)
 {
-    permits_init(&some, 1);
+    permits_init_lock(&some);
     explore_start(in_python_be_greedy, NULL);
     explore_enter_python();
-    CHECK(permits_take(&some, PARK_FOREVER, 1) == 1, "the lock was not taken");
+    CHECK(permits_lock(&some, PARK_FOREVER, WAIT_ACQUIRE, NULL) == 1, "the lock was not taken");
+    check_holder();
     got_it = true;
-    permits_give(&some, 1, 1);
+    permits_unlock(&some);
     explore_leave_python();
     explore_join_all();
 }
@@ -533,12 +543,12 @@ get_an_item(void *ignored)
 {
     (void)ignored;
     permits *lock = explored_condition_lock(condition);
-    CHECK(permits_take(lock, PARK_FOREVER, 1) == 1, "the lock was not taken");
+    CHECK(permits_lock(lock, PARK_FOREVER, WAIT_ACQUIRE, NULL) == 1, "the lock was not taken");
     while (items == 0) {
         CHECK(explored_condition_wait(condition, PARK_FOREVER) == 1, "the wait");
     }
     items--;
-    permits_give(lock, 1, 1);
+    permits_unlock(lock);
 }
 
 static void
@@ -552,10 +562,10 @@ put_an_item(void *ignored)
 {
     (void)ignored;
     permits *lock = explored_condition_lock(condition);
-    CHECK(permits_take(lock, PARK_FOREVER, 1) == 1, "the lock was not taken");
+    CHECK(permits_lock(lock, PARK_FOREVER, WAIT_ACQUIRE, NULL) == 1, "the lock was not taken");
     items++;
     explored_condition_notify(condition, 1);
-    permits_give(lock, 1, 1);
+    permits_unlock(lock);
 }
 
 static void
@@ -595,7 +605,7 @@ get_an_item_or_leave(void *ignored)
 {
     (void)ignored;
     permits *lock = explored_condition_lock(condition);
-    CHECK(permits_take(lock, PARK_FOREVER, 1) == 1, "the lock was not taken");
+    CHECK(permits_lock(lock, PARK_FOREVER, WAIT_ACQUIRE, NULL) == 1, "the lock was not taken");
     int notified = items != 0 ? 1 : explored_condition_wait(condition, explore_time() + EXPLORE_MILLISECOND);
     if (items != 0) {
         items--;
@@ -604,7 +614,7 @@ get_an_item_or_leave(void *ignored)
         CHECK(notified != 1 || plain_value == 0, "notified for nothing");
         gave_up++;
     }
-    permits_give(lock, 1, 1);
+    permits_unlock(lock);
 }
 
 static void
@@ -633,7 +643,7 @@ condition_interrupted(int (*handler)(void))
     explore_start(in_python_put, NULL);
     explore_enter_python();
     permits *lock = explored_condition_lock(condition);
-    CHECK(permits_take(lock, PARK_FOREVER, 1) == 1, "the lock was not taken");
+    CHECK(permits_lock(lock, PARK_FOREVER, WAIT_ACQUIRE, NULL) == 1, "the lock was not taken");
     explore_send_signal(handler);
     if (items == 0) {
         explored_condition_wait(condition, PARK_FOREVER);
@@ -642,7 +652,7 @@ condition_interrupted(int (*handler)(void))
     /* This one's item, if it was the one that was notified: the other needs another. */
     items++;
     explored_condition_notify(condition, 1);
-    permits_give(lock, 1, 1);
+    permits_unlock(lock);
     explore_leave_python();
     explore_join_all();
     CHECK(items == 1, "items");
@@ -694,7 +704,7 @@ fork_in_an_acquire(void)
     explore_start(in_python_take_one, NULL);
     explore_enter_python();
     explore_send_signal(fork_and_give_in_a_thread);
-    CHECK(permits_take(&some, PARK_FOREVER, PERMITS_MAX) == 1, "the permit");
+    CHECK(permits_take(&some, PARK_FOREVER, PERMITS_MAX, WAIT_ACQUIRE, NULL) == 1, "the permit");
     explore_leave_python();
     explore_join_all();
     CHECK(permits_count(&some) == 0, "permits");
@@ -789,7 +799,7 @@ end_and_grant(void *ignored)
 static void
 join_it(void *a_while)
 {
-    waiter *w = wait_begin();
+    waiter *w = wait_begin(WAIT_WAIT, NULL);
     w->restricted = false; /* who grants does not have the interpreter */
     lock_joiners();
     bool ended = is_done;
@@ -806,7 +816,7 @@ join_it(void *a_while)
         }
         unlock_joiners();
     }
-    waiter_end(w);
+    wait_end(w);
 }
 
 static void
