@@ -6,6 +6,7 @@
 
 #include "park/fork.h"
 #include "park/waiter.h"
+#include "sync/wait.h"
 
 module_state *
 module_state_of(PyTypeObject *type)
@@ -299,6 +300,7 @@ module_traverse(PyObject *module, visitproc visit, void *arg)
 static int
 module_clear(PyObject *module)
 {
+    wait_watch(NULL, 0);
     PyObject **objects = PyModule_GetState(module);
     for (size_t i = 0; i < offsetof(module_state, checks) / sizeof(PyObject *); i++) {
         Py_CLEAR(objects[i]);
@@ -336,6 +338,7 @@ static PyModuleDef_Slot module_slots[] = {
     {Py_mod_exec, aio_mixed_barrier_exec},
     {Py_mod_exec, exit_exec},
     {Py_mod_exec, thread_exec},
+    {Py_mod_exec, waits_exec},
     {Py_mod_exec, stats_exec},
     {Py_mod_exec, install_exec},
     {Py_mod_exec, command_exec},

@@ -244,6 +244,7 @@ int aio_barrier_exec(PyObject *module);
 int aio_mixed_barrier_exec(PyObject *module);
 int exit_exec(PyObject *module);
 int thread_exec(PyObject *module);
+int waits_exec(PyObject *module);
 int stats_exec(PyObject *module);
 int install_exec(PyObject *module);
 int queue_exec(PyObject *module);

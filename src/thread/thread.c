@@ -11,6 +11,7 @@
 #include "../sync/method.h"
 #include "current.h"
 #include "handle.h"
+#include "join.h"
 #include "start.h"
 #include "stdlib.h"
 #include "tstate_lock.h"
@@ -556,36 +557,7 @@ PyDoc_STRVAR(dummy_thread_doc,
              "_DummyThread()\n--\n\n"
              "The Thread of a thread that was not started by Thread.start().");
 
-#if PY_VERSION_HEX >= 0x030D0000 && PY_VERSION_HEX < 0x030E0000
-PyDoc_STRVAR(
-    thread_join_doc,
-    "join($self, /, timeout=None)\n--\n\n"
-    "Wait until the thread has ended; as threading.Thread.join.\n\n"
-    "timeout is the longest wait in seconds; None means no limit. Raise RuntimeError if the thread has not been started\n"
-    "or is the calling one, or never runs again as the interpreter is at its end.");
-
-static PyObject *
-thread_join(PyObject *module, PyObject *const *args, Py_ssize_t count, PyObject *keywords)
-{
-    module_state *state = module_get_state(module);
-    if (Py_IsFinalizing() && count > 0) {
-        PyObject *alive = PyObject_CallMethod(args[0], "is_alive", NULL);
-        bool runs = alive == Py_True;
-        Py_XDECREF(alive);
-        if (alive == NULL || runs) {
-            return alive == NULL
-                       ? NULL
-                       : PyErr_Format(PyExc_PythonFinalizationError, "cannot join thread at interpreter shutdown");
-        }
-    }
-    return stdlib_call(state, state->str_join, args, count, keywords);
-}
-#endif
-
 static PyMethodDef thread_methods[] = {
-#if PY_VERSION_HEX >= 0x030D0000 && PY_VERSION_HEX < 0x030E0000
-    {"join", (PyCFunction)(void (*)(void))thread_join, METH_FASTCALL | METH_KEYWORDS, thread_join_doc},
-#endif
     {"__init__", (PyCFunction)(void (*)(void))thread_init, METH_FASTCALL | METH_KEYWORDS, thread_init_doc},
     {NULL},
 };
@@ -667,7 +639,8 @@ find_in_stdlib(module_state *state)
 static int
 add_methods(PyObject *module, module_state *state)
 {
-    if (start_add_methods(module, state->thread_type) < 0 || tstate_lock_add_methods(module, state->thread_type) < 0 ||
+    if (start_add_methods(module, state->thread_type) < 0 || join_add_methods(module, state->thread_type) < 0 ||
+        tstate_lock_add_methods(module, state->thread_type) < 0 ||
         methods_add_functions(module, state->thread_type, thread_methods) < 0) {
         return -1;
     }

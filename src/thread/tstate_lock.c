@@ -8,7 +8,7 @@
 
 #if PY_VERSION_HEX < 0x030D0000
 
-#include "../park/park.h"
+#include "../park/waiter.h"
 #include "../sync/method.h"
 #include "../sync/timeout.h"
 #include "stdlib.h"
@@ -189,6 +189,11 @@ wait_for_end(module_state *state, PyObject *thread, PyObject *block, int64_t dea
             return -1;
         }
         bool real = !Py_IS_TYPE(lock, state->lock_type);
+        /* That one is not worth telling: it is part of the join. */
+        waiter *joining = waiter_innermost();
+        if (joining != NULL) {
+            joining->whole = !real && joining->operation == WAIT_JOIN && joining->object == thread;
+        }
         int passed = pass_through(state, lock, block, deadline);
         if (passed > 0 && real && note_end(state, thread, lock) < 0) {
             passed = -1;
