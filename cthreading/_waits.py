@@ -66,25 +66,35 @@ class _Record(NamedTuple):
     busy: bool
 
 
-def _thread_of(ident: int) -> cthreading.Thread | None:
-    thread: cthreading.Thread | None = cthreading._theirs["_active"].get(ident)
-    return thread
+_Row = tuple[int, int, str, Any, float, float | None, int, bool]
+"""The same as the core tells it."""
+_Threads = dict[int, cthreading.Thread]
+
+
+def _threads() -> _Threads:
+    """Those that threading knows, by their idents."""
+    threads: _Threads = cthreading._theirs["_active"].copy()
+    return threads
 
 
 def _records() -> list[_Record]:
     return [_Record._make(row) for row in _core._waits()]
 
 
-def _as_wait(record: _Record) -> Wait:
+def _is_for_end(record: _Record) -> bool:
+    """Whether it is the join of a Thread: queues have another one."""
+    return isinstance(record.object, _Thread)
+
+
+def _as_wait(record: _Record, threads: _Threads) -> Wait:
     _, ident, operation, thing, seconds, remaining, holder, _ = record
-    # A thread that has just been started is joined by its ident before threading lists it under that.
-    owner = thing if operation == "join" and isinstance(thing, _Thread) else _thread_of(holder)
-    return Wait(_thread_of(ident), operation, thing, seconds, remaining, owner)
+    owner = thing if _is_for_end(record) else threads.get(holder)
+    return Wait(threads.get(ident), operation, thing, seconds, remaining, owner)
 
 
-def _task_waits() -> list[Wait]:
+def _task_waits(threads: _Threads) -> list[Wait]:
     return [
-        Wait(_thread_of(_loop_ident(task)), "wait", thing, seconds, None, None, task)
+        Wait(threads.get(_loop_ident(task)), "wait", thing, seconds, None, None, task)
         for _, task, thing, seconds in getattr(_core, "_task_waits", list)()
     ]
 
@@ -103,53 +113,58 @@ def waiting() -> list[Wait]:
     Waits at the standard library's own locks are not known. Any thread may call it, at any time; nobody is stopped.
     Without a GIL a wait that begins or ends meanwhile may be listed or not.
     """
-    return [*map(_as_wait, _records()), *_task_waits()]
+    records = _records()
+    threads = _threads()
+    return [*(_as_wait(record, threads) for record in records), *_task_waits(threads)]
 
 
-def _stuck() -> dict[int, _Record]:
+def _stuck() -> dict[int, _Row]:
     """By ident, the threads that only what another thread does can free, which is known: their innermost waits."""
-    innermost: dict[int, _Record] = {}
-    for record in _records():
-        innermost.setdefault(record.ident, record)
+    innermost = {row[1]: row for row in reversed(_core._waits())}
     return {
-        ident: record
-        for ident, record in innermost.items()
-        if record.holder and record.remaining is None and not record.busy
+        ident: row
+        for ident, row in innermost.items()
+        for remaining, holder, busy in [row[5:]]
+        if holder and remaining is None and not busy
     }
 
 
-def _walk(stuck: dict[int, _Record]) -> list[list[_Record]]:
-    """The cycles. Each thread waits for one other: from each, go on until somebody has been there before."""
+def _walk(stuck: dict[int, _Row], starts: Iterable[int]) -> list[list[_Record]]:
+    """The cycles. Each thread waits for one other: from each start, go on until somebody has been there before."""
     cycles = []
     passed: dict[int, int] = {}  # from which start
-    for start in stuck:
+    for start in starts:
         path = []
         ident = start
         while ident in stuck and ident not in passed:
             passed[ident] = start
             path.append(ident)
-            ident = stuck[ident].holder
+            ident = stuck[ident][6]
         if passed.get(ident) == start:
-            cycles.append([stuck[member] for member in path[path.index(ident) :]])
+            cycles.append([_Record._make(stuck[member]) for member in path[path.index(ident) :]])
     return cycles
 
 
-def _find() -> list[list[_Record]]:
-    """The cycles that are real, each from its longest wait on, and that of the longest first.
+def _find(start: int | None = None) -> tuple[list[list[_Record]], _Threads]:
+    """The cycles that are real, each from its longest wait on, and that of the longest first; and their threads.
 
-    Without a GIL the records are not all of one moment. The same waits in three looks have lasted from the first to the
-    third; what such a thread has in the second it has had since the first, as it could take nothing in between.
+    With a start, only the one that this thread comes to. Without a GIL the rows are not all of one moment. The same
+    waits in three looks have lasted from the first to the third; what such a thread has in the second it has had since
+    the first, as it could take nothing in between.
     """
-    cycles = _walk(_stuck())
+    stuck = _stuck()
+    cycles = _walk(stuck, stuck if start is None else [start])
+    threads = _threads() if cycles else {}
     for _ in range(2):
         if cycles:
             stuck = _stuck()
-            cycles = [cycle for cycle in cycles if all(_same(record, stuck.get(record.ident)) for record in cycle)]
-    return sorted(map(_from_longest, cycles), key=lambda cycle: -cycle[0].seconds)
+            cycles = [cycle for cycle in cycles if all(_is_in(stuck, record) for record in cycle)]
+    return sorted(map(_from_longest, cycles), key=lambda cycle: -cycle[0].seconds), threads
 
 
-def _same(record: _Record, now: _Record | None) -> bool:
-    return now is not None and (now.serial, now.holder) == (record.serial, record.holder)
+def _is_in(stuck: dict[int, _Row], record: _Record) -> bool:
+    now = stuck.get(record.ident)
+    return now is not None and (now[0], now[6]) == (record.serial, record.holder)
 
 
 def _from_longest(cycle: list[_Record]) -> list[_Record]:
@@ -165,7 +180,8 @@ def deadlocks() -> list[list[Wait]]:
     moment, and lasts unless something else interferes: a Lock may be released by any thread, and a signal handler may
     raise. A thread that runs a signal handler in the middle of its wait is not counted.
     """
-    return [[_as_wait(record) for record in cycle] for cycle in _find()]
+    cycles, threads = _find()
+    return [[_as_wait(record, threads) for record in cycle] for cycle in cycles]
 
 
 # For people: text. All of it is made first, and then written at once.
@@ -179,8 +195,8 @@ def _name(thread: object) -> str:
         return ""
 
 
-def _titled(ident: int) -> str:
-    name = _name(_thread_of(ident))
+def _titled(ident: int, threads: _Threads) -> str:
+    name = _name(threads.get(ident))
     return f"Thread 0x{ident:016x}" + (f" [{name}]" if name else "")
 
 
@@ -197,13 +213,13 @@ def _described(thing: object) -> str:
     return object.__repr__(thing)
 
 
-def _message(cycle: list[_Record]) -> str:
+def _message(cycle: list[_Record], threads: _Threads) -> str:
     def who(ident: int) -> str:
-        return f"thread {_name(_thread_of(ident)) or hex(ident)}"
+        return f"thread {_name(threads.get(ident)) or hex(ident)}"
 
     links = [
         f"waits for {_described(record.object)} "
-        + ("to end" if record.operation == "join" else f"held by {who(record.holder)}")
+        + ("to end" if _is_for_end(record) else f"held by {who(record.holder)}")
         for record in cycle
     ]
     return f"deadlock: {who(cycle[0].ident)} {', which '.join(links)}"
@@ -246,19 +262,19 @@ def _lines_of(places: _Places) -> Iterable[str]:
         yield "  <no Python frame>"
 
 
-def _facts_of(record: _Record) -> Iterable[str]:
+def _facts_of(record: _Record, threads: _Threads) -> Iterable[str]:
     limit = "no timeout" if record.remaining is None else f"{record.remaining:.3f} s to its timeout"
     yield f"  Waits: {record.operation} of {_described(record.object)}"
     yield f"  Since: {record.seconds:.3f} s, {limit}" + (", in a signal handler" if record.busy else "")
     if record.holder:
-        yield f"  {'To end' if record.operation == 'join' else 'Held by'}: {_titled(record.holder)}"
+        yield f"  {'To end' if _is_for_end(record) else 'Held by'}: {_titled(record.holder, threads)}"
 
 
 def _paragraph(title: str, facts: Iterable[str], places: _Places) -> str:
     return "\n".join([f"{title} (most recent call first):", *facts, *_lines_of(places)])
 
 
-def _threads_text(cycles: list[list[_Record]], records: list[_Record]) -> Iterable[str]:
+def _threads_text(cycles: list[list[_Record]], records: list[_Record], threads: _Threads) -> Iterable[str]:
     """Paragraphs: the deadlocks, who waits besides, and the threads that hold what they wait for."""
     waits: dict[int, list[_Record]] = {record.ident: [record] for cycle in cycles for record in cycle}
     stuck = {*waits}
@@ -270,8 +286,8 @@ def _threads_text(cycles: list[list[_Record]], records: list[_Record]) -> Iterab
     places = _all_places({*waits, *holders})
 
     def paragraph(ident: int) -> str:
-        facts = [line for record in waits.get(ident, ()) for line in _facts_of(record)]
-        return _paragraph(_titled(ident), facts, places.get(ident, []))
+        facts = [line for record in waits.get(ident, ()) for line in _facts_of(record, threads)]
+        return _paragraph(_titled(ident, threads), facts, places.get(ident, []))
 
     for cycle in cycles:
         yield (
@@ -289,15 +305,15 @@ def _threads_text(cycles: list[list[_Record]], records: list[_Record]) -> Iterab
         yield from map(paragraph, sorted(holders))
 
 
-def _tasks_text() -> Iterable[str]:
-    for wait in _task_waits():
+def _tasks_text(threads: _Threads) -> Iterable[str]:
+    for wait in _task_waits(threads):
         try:
             name = str(wait.task.get_name())
         except Exception:
             name = hex(id(wait.task))
         facts = [f"  Waits: {wait.operation} of {_described(wait.object)}", f"  Since: {wait.seconds:.3f} s"]
         if _loop_ident(wait.task):
-            facts.append(f"  Run by: {_titled(_loop_ident(wait.task))}")
+            facts.append(f"  Run by: {_titled(_loop_ident(wait.task), threads)}")
         yield _paragraph(f"Task [{name}]", facts, _places_in(wait.task))
 
 
@@ -323,7 +339,10 @@ def dump_waits(file: TextIO | int | None = None) -> None:
     holder is that does not wait. file is a text file or a file descriptor; None is sys.stderr as it is then. It is
     written to once. Nothing is raised if it cannot be written to: if it is closed, say, or sys.stderr is None.
     """
-    paragraphs = [*_threads_text(_find(), _records()), *_tasks_text()]
+    cycles, known = _find()
+    records = _records()
+    threads = _threads() | known
+    paragraphs = [*_threads_text(cycles, records, threads), *_tasks_text(threads)]
     # Closed, or in the middle of a write of this thread's own.
     with contextlib.suppress(OSError, ValueError, RuntimeError):
         _write(file, paragraphs or ["No thread waits"])
@@ -337,24 +356,24 @@ class _Watcher:
         self.reported: dict[frozenset[int], object] = {}
 
     def __call__(self, serial: int) -> None:
-        cycle = _cycle_of(serial)
-        if not cycle:
+        cycles, threads = _find(cthreading.get_ident())
+        if not cycles or serial not in (record.serial for record in cycles[0]):
             return
         if self.action == "raise":
             # Each member may: the wait for a condition's lock goes on all the same, and another one has to break it.
-            message = _message(cycle)
-            cycle.clear()  # the traceback has this frame
+            message = _message(cycles[0], threads)
+            del cycles, threads  # the traceback has this frame
             raise DeadlockError(message)
-        if self._is_new(cycle):
+        if self._is_new(cycles[0]):
             if isinstance(self.action, str):
-                _report(cycle)
+                _report(cycles, threads)
             else:
-                self.action([_as_wait(record) for record in cycle])
+                self.action([_as_wait(record, threads) for record in cycles[0]])
 
     def _is_new(self, cycle: list[_Record]) -> bool:
         """Whether nobody has reported the cycle before. Forgets those that are over: of which a wait has ended."""
         known = [*self.reported]  # first: of a later one, the waits might not be among these
-        serials = {record.serial for record in _records()}
+        serials = {row[0] for row in _core._waits()}
         for key in known:
             if not key <= serials:
                 self.reported.pop(key, None)
@@ -362,14 +381,10 @@ class _Watcher:
         return self.reported.setdefault(frozenset(record.serial for record in cycle), mine) is mine
 
 
-def _cycle_of(serial: int) -> list[_Record]:
-    return next((cycle for cycle in _find() if any(record.serial == serial for record in cycle)), [])
-
-
-def _report(cycle: list[_Record]) -> None:
+def _report(cycles: list[list[_Record]], threads: _Threads) -> None:
     # What is wrong with sys.stderr is not to end the wait.
     with contextlib.suppress(Exception):
-        _write(None, _threads_text([cycle], []))
+        _write(None, _threads_text(cycles, [], threads))
 
 
 def watch_deadlocks(
