@@ -8,6 +8,7 @@
 
 #include "park/admission.h"
 #include "park/park.h"
+#include "profile.h"
 
 /* How long to wait for new threads at most, and before each look whether there are any, nanoseconds. */
 #define WAIT_AT_MOST PARK_SECOND
@@ -28,6 +29,7 @@ static PyObject *
 close_down(PyObject *module, PyObject *Py_UNUSED(ignored))
 {
     wait_for_new_threads(module_get_state(module));
+    profile_drop();
     /* The threads of other interpreters are not concerned. */
     if (PyInterpreterState_Get() == PyInterpreterState_Main()) {
         admission_end();

@@ -249,5 +249,6 @@ int stats_exec(PyObject *module);
 int install_exec(PyObject *module);
 int queue_exec(PyObject *module);
 int command_exec(PyObject *module);
+int profile_exec(PyObject *module);
 
 #endif

@@ -228,6 +228,7 @@ waiter_begin(void)
     self->admission = ADMISSION_HERE;
     self->began = self->since = self->started = park_now();
     self->holder = 0;
+    self->woken = 0;
     self->look_at = 0;
     self->whole = self->look_due = false;
     atomic_store_explicit(&self->busy, false, memory_order_relaxed);

@@ -69,6 +69,7 @@ typedef struct waiter {
     word *_Atomic wanted;     /* the permits of which one is waited for, or NULL; relaxed, as those are in the object */
     _Atomic int64_t deadline; /* of the last park; 0: there was none so far; relaxed */
     int64_t started;
+    int64_t woken;   /* when it last came back from a park; 0: it has not; its own thread's */
     uint64_t number; /* of the waiting thread */
     uint64_t serial; /* the number of this wait, never given twice */
     uint64_t holder; /* the number of the thread that had it when this wait parked first, if somebody watches */

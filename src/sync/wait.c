@@ -96,7 +96,17 @@ wait_tell_observer(const waiter *w)
 {
     wait_observer observer = atomic_load(&wait_observed);
     if (observer != NULL && atomic_load_explicit(&w->deadline, memory_order_relaxed) != 0) {
-        observer(w, park_now());
+        observer(w, w->woken != 0 ? w->woken : park_now());
+    }
+}
+
+/* Who the holder is may not be known any more when the wait ends. */
+static void
+tell_holder(const waiter *w)
+{
+    wait_observer observer = atomic_load(&wait_observed);
+    if (observer != NULL && w->holder != 0) {
+        observer(w, 0);
     }
 }
 
@@ -108,6 +118,7 @@ note_park(waiter *w, int64_t deadline)
     if (observed && atomic_load_explicit(&w->deadline, memory_order_relaxed) == 0) {
         word *wanted = atomic_load_explicit(&w->wanted, memory_order_relaxed);
         w->holder = wanted == NULL ? 0 : waiter_number_in(word_load(wanted));
+        tell_holder(w);
     }
     atomic_store_explicit(&w->deadline, deadline, memory_order_relaxed);
 }
@@ -294,6 +305,7 @@ wait_park(waiter *w, int64_t deadline)
         now = park_now();
     }
     spin_end(&attempt, result, now);
+    w->woken = now;
     if (result == PARK_TIMED_OUT && wake_at != deadline) {
         return wait_is_look_due(w, now) ? PARK_INTERRUPTED : PARK_UNPARKED;
     }

@@ -19,7 +19,7 @@ waiter *wait_begin_telling(wait_operation operation, PyObject *object, int64_t d
 void wait_tell_observer(const waiter *w);
 
 /* While set, called at the end of each wait that has parked, by its own thread, with the interpreter and no lock held,
- * `w` still valid. */
+ * `w` still valid. Also when it first parks, if somebody has what it waits for: `now` is 0 then. */
 typedef void (*wait_observer)(const waiter *w, int64_t now);
 
 /* NULL: nobody. */
