@@ -22,6 +22,17 @@ options:
                  started, how many locks it made, how often it waited, and how
                  long; for its main process
   --no-queue     leave queue alone
+
+who waits for whom:
+  --dump-waits-on SIGNAL
+                 at each such signal (USR1, SIGQUIT, 10) write to standard error
+                 which threads wait for what, since when, and who has it
+  --deadlocks    report a deadlock when somebody has waited for a second
+  --deadlocks=raise
+                 have one of its threads get cthreading.DeadlockError, too
+  --profile-waits FILE
+                 at exit, write to standard error where the program waited, how
+                 often and how long, and to FILE the same as folded stacks
 """
 
 
@@ -42,37 +53,87 @@ def _version() -> str:
         return "(not installed)"
 
 
-def _parse(arguments: list[str]) -> tuple[bool, bool, str, str, list[str]]:
-    """Sort out whether queue is to be replaced, whether --stats is there, and the program.
+class _Options:
+    """What is before the program, and the program: how it is given ("-m", "-c" or ""), what it is, its arguments."""
 
-    That is how it is given ("-m", "-c" or ""), what it is, and its arguments.
-    """
-    queue = True
-    stats = False
-    for position, argument in enumerate(arguments):
-        rest = arguments[position + 1 :]
-        if argument == "--stats":
-            stats = True
-        elif argument == "--no-queue":
-            queue = False
-        elif argument[:2] in ("-m", "-c"):
-            attached = [argument[2:]] if argument[2:] else []
-            if not attached and not rest:
-                raise _UsageError(f"argument {argument}: expected one argument")
-            what, *rest = attached + rest
-            return queue, stats, argument[:2], what, rest
-        elif argument in ("-h", "--help"):
-            print(HELP, end="")
-            raise SystemExit(0)
-        elif argument in ("-V", "--version"):
-            print("cthreading", _version())
-            raise SystemExit(0)
+    def __init__(self) -> None:
+        self.queue = True
+        self.stats = False
+        self.dump_signal = ""
+        self.deadlocks = ""
+        self.profile = ""
+        self.how = ""
+        self.what = ""
+        self.arguments: list[str] = []
+
+    def set_program(self, how: str, what: str, arguments: list[str]) -> None:
+        self.how, self.what, self.arguments = how, what, arguments
+
+
+def _print_and_exit(text: str) -> None:
+    print(text)
+    raise SystemExit(0)
+
+
+def _parse_flag(options: _Options, argument: str) -> None:
+    """Take an option that has no argument of its own."""
+    if argument == "--stats":
+        options.stats = True
+    elif argument == "--no-queue":
+        options.queue = False
+    elif argument == "--deadlocks":
+        options.deadlocks = "report"
+    elif argument in ("-h", "--help"):
+        _print_and_exit(HELP.rstrip())
+    elif argument in ("-V", "--version"):
+        _print_and_exit(f"cthreading {_version()}")
+    else:
+        raise _UsageError(f"unrecognized arguments: {argument}")
+
+
+def _parse_valued(options: _Options, name: str, value: str) -> None:
+    if not value:
+        raise _UsageError(f"argument {name}: expected one argument")
+    if name == "--dump-waits-on":
+        options.dump_signal = value
+    elif name == "--profile-waits":
+        options.profile = value
+    elif value in ("raise", "report"):
+        options.deadlocks = value
+    else:
+        raise _UsageError(f"argument {name}: invalid choice: {value!r} (choose from 'report', 'raise')")
+
+
+def _parse_program(options: _Options, argument: str, rest: list[str]) -> None:
+    if argument[:2] not in ("-m", "-c"):
+        options.set_program("", argument, rest)
+        return
+    attached = [argument[2:]] if argument[2:] else []
+    if not attached and not rest:
+        raise _UsageError(f"argument {argument}: expected one argument")
+    what, *rest = attached + rest
+    options.set_program(argument[:2], what, rest)
+
+
+def _parse(arguments: list[str]) -> _Options:
+    options = _Options()
+    rest = arguments
+    while rest:
+        argument, *rest = rest
+        name, equals, value = argument.partition("=")
+        if name in ("--dump-waits-on", "--profile-waits") and not equals:
+            _parse_valued(options, name, rest[0] if rest else "")
+            rest = rest[1:]
+        elif equals and name in ("--dump-waits-on", "--profile-waits", "--deadlocks"):
+            _parse_valued(options, name, value)
         elif argument == "--" and rest:
-            return queue, stats, "", rest[0], rest[1:]
-        elif argument.startswith("-") and argument != "-":
-            raise _UsageError(f"unrecognized arguments: {argument}")
+            options.set_program("", rest[0], rest[1:])
+            return options
+        elif argument[:2] in ("-m", "-c") or argument == "-" or not argument.startswith("-"):
+            _parse_program(options, argument, rest)
+            return options
         else:
-            return queue, stats, "", argument, rest
+            _parse_flag(options, argument)
     raise _UsageError("a program is needed: FILE, -m MODULE, -c CODE or -")
 
 
@@ -95,6 +156,48 @@ def _start_stats() -> None:
 
     atexit.register(_report, os.getpid())
     _core._start_stats()
+
+
+def _signal_number(name: str) -> int:
+    """The signal of this name, with or without SIG, or of this number."""
+    import signal
+
+    if name.isdecimal():
+        return int(name)
+    name = name.upper()
+    number = getattr(signal, name if name.startswith("SIG") else f"SIG{name}", None)
+    if not isinstance(number, signal.Signals):
+        raise _UsageError(f"argument --dump-waits-on: no such signal: {name}")
+    return number
+
+
+def _start_dumps(name: str) -> None:
+    """Have that signal dump the waits. Without a standard error it is harmless."""
+    import os
+
+    number = _signal_number(name)
+    from cthreading import _dump_signal
+
+    try:
+        _dump_signal.register(number, sys.stderr or os.open(os.devnull, os.O_WRONLY))
+    except (OSError, RuntimeError, ValueError) as error:
+        raise _UsageError(f"argument --dump-waits-on: {name}: {error}") from None
+
+
+def _start(options: _Options) -> None:
+    """Start whatever observes the program, in which threading has been replaced."""
+    import cthreading
+
+    if options.stats:
+        _start_stats()
+    if options.dump_signal:
+        _start_dumps(options.dump_signal)
+    if options.deadlocks:
+        cthreading.watch_deadlocks("raise" if options.deadlocks == "raise" else "report")
+    if options.profile:
+        from cthreading import _profile
+
+        _profile.start(options.profile)
 
 
 def _absolute(path: str) -> str:
@@ -161,17 +264,16 @@ def _is_python_m() -> bool:
 def main() -> None:
     """Run the program that sys.argv names. The process ends with it."""
     try:
-        queue, stats, how, what, arguments = _parse(sys.argv[1:])
+        options = _parse(sys.argv[1:])
+        import cthreading
+        from cthreading import _core
+
+        cthreading.install(options.queue)
+        _start(options)
     except _UsageError as error:
         print(f"{USAGE}\npython -m cthreading: error: {error}", file=sys.stderr)
         raise SystemExit(2) from None
-    import cthreading
-    from cthreading import _core
-
-    cthreading.install(queue)
-    if stats:
-        _start_stats()
-    program = _prepare(how, what, arguments)
+    program = _prepare(options.how, options.what, options.arguments)
     at_bottom = _is_python_m()
     _renew_main()
     if not at_bottom:

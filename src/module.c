@@ -343,6 +343,7 @@ static PyModuleDef_Slot module_slots[] = {
     {Py_mod_exec, install_exec},
     {Py_mod_exec, command_exec},
     {Py_mod_exec, profile_exec},
+    {Py_mod_exec, dump_signal_exec},
     {Py_mod_exec, queue_exec},
 #ifdef Py_mod_multiple_interpreters
     {Py_mod_multiple_interpreters, Py_MOD_PER_INTERPRETER_GIL_SUPPORTED},

@@ -250,5 +250,6 @@ int install_exec(PyObject *module);
 int queue_exec(PyObject *module);
 int command_exec(PyObject *module);
 int profile_exec(PyObject *module);
+int dump_signal_exec(PyObject *module);
 
 #endif

@@ -278,7 +278,10 @@ def test_help(place: Path, option: str) -> None:
     status, out, err = run(place, "-m", "cthreading", option)
     assert (status, err) == (0, "")
     assert out.startswith("usage: python -m cthreading ")
-    for word in ("-m MODULE", "-c CODE", "--stats", "--version"):
+    for word in (
+        *("-m MODULE", "-c CODE", "--stats", "--version"),
+        *("--dump-waits-on SIGNAL", "--deadlocks", "--deadlocks=raise", "--profile-waits FILE"),
+    ):
         assert word in out
 
 
@@ -299,6 +302,20 @@ def test_version(place: Path, option: str) -> None:
         (["-x"], "unrecognized arguments: -x"),
         (["-m"], "argument -m: expected one argument"),
         (["-c"], "argument -c: expected one argument"),
+        (["--stats=1", "show.py"], "unrecognized arguments: --stats=1"),
+        (["--dump-waits-on"], "argument --dump-waits-on: expected one argument"),
+        (["--dump-waits-on=", "show.py"], "argument --dump-waits-on: expected one argument"),
+        (["--dump-waits-on", "USR1"], "a program is needed"),
+        (["--dump-waits-on", "USR9", "show.py"], "argument --dump-waits-on: no such signal: USR9"),
+        (["--dump-waits-on", "_DFL", "show.py"], "argument --dump-waits-on: no such signal: _DFL"),
+        (["--dump-waits-on", "KILL", "show.py"], "argument --dump-waits-on: KILL: "),
+        (["--dump-waits-on", "SEGV", "show.py"], "argument --dump-waits-on: SEGV: "),
+        (["--dump-waits-on", "0", "show.py"], "argument --dump-waits-on: 0: "),
+        (["--dump-waits-on", "99999", "show.py"], "argument --dump-waits-on: 99999: "),
+        (["--deadlocks="], "argument --deadlocks: expected one argument"),
+        (["--deadlocks=no", "show.py"], "argument --deadlocks: invalid choice: 'no' (choose from 'report', 'raise')"),
+        (["--profile-waits"], "argument --profile-waits: expected one argument"),
+        (["--profile-waits", "waits.folded"], "a program is needed"),
     ],
 )
 def test_usage_errors(place: Path, arguments: list[str], message: str) -> None:
@@ -370,3 +387,74 @@ def test_queues_are_ours_unless_left_alone(place: Path, options: list[str], kind
     show = "import queue, threading; print(queue.Queue.__module__, threading.__name__)"
     outcome = run(place, "-m", "cthreading", *options, "-c", show)
     assert (outcome.out, outcome.status) == (f"{kind} cthreading\n", 0)
+
+
+DUMPED = """
+import os, signal, sys, threading, time
+lock = threading.Lock()
+lock.acquire()
+threading.Thread(target=lock.acquire, args=(True, 60), daemon=True).start()
+time.sleep(0.1)
+os.kill(os.getpid(), {})
+time.sleep(1)
+print(sys.argv[1:], flush=True)
+"""
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        *(["--dump-waits-on", "USR1"], ["--dump-waits-on=SIGUSR1"], ["--dump-waits-on", "usr1"]),
+        ["--dump-waits-on", str(int(signal.SIGUSR1)), "--no-queue"],
+    ],
+)
+def test_a_signal_dumps_the_waits(place: Path, options: list[str]) -> None:
+    status, out, err = run(place, "-m", "cthreading", *options, "-c", DUMPED.format("signal.SIGUSR1"), "--deadlocks")
+    assert (status, out) == (0, "['--deadlocks']\n")
+    assert err.count("  Waits: acquire of ") == 1
+
+
+def test_dumps_without_a_standard_error(place: Path) -> None:
+    command = f'exec 2>&-; exec "{sys.executable}" -m cthreading --dump-waits-on USR1 -c "$0"'
+    done = subprocess.run(
+        ["sh", "-c", command, DUMPED.format("signal.SIGUSR1")],
+        env=child_environment(),
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert (done.returncode, done.stdout) == (0, "[]\n")
+
+
+@pytest.mark.parametrize("option", ["--deadlocks", "--deadlocks=report"])
+def test_deadlocks_are_reported_once(place: Path, option: str) -> None:
+    code = """
+import threading, time
+first, second = threading.Lock(), threading.Lock()
+both = threading.Barrier(2)
+def lock(one, two):
+    with one:
+        both.wait()
+        two.acquire()
+for locks in ((first, second), (second, first)):
+    threading.Thread(target=lock, args=locks, daemon=True).start()
+time.sleep(2.5)
+"""
+    status, out, err = run(place, "-m", "cthreading", option, "-c", code)
+    assert (status, out, err.count("Deadlock: 2 threads")) == (0, "", 1)
+
+
+def test_deadlocks_raise(place: Path) -> None:
+    code = "import threading\nlock = threading.Lock()\nlock.acquire()\nlock.acquire()"
+    status, _, err = run(place, "-m", "cthreading", "--deadlocks=raise", "-c", code)
+    assert status == 1
+    assert re.match(r"cthreading\.DeadlockError: deadlock: thread MainThread waits ", err.splitlines()[-1])
+
+
+def test_profile_of_waits(place: Path) -> None:
+    code = "import threading; threading.Event().wait(0.2)"
+    status, out, err = run(place, "-m", "cthreading", "--profile-waits", "waits.folded", "-c", code)
+    assert (status, out) == (0, "")
+    assert re.match(r"cthreading: \d+ waits, 0\.[2-9]\d* s in all\n", err)
+    assert re.search(r"(?m)^Event;.* \d+$", (place / "waits.folded").read_text())
+    assert run(place, "-m", "cthreading", "--profile-waits=no/such/folder", "-c", code).status == 2
