@@ -81,6 +81,10 @@ def _records() -> list[_Record]:
     return [_Record._make(row) for row in _core._waits()]
 
 
+# Idents of threads that run a signal handler which is going to end their wait: for the time being that counts.
+_interrupted: set[int] = set()
+
+
 def _is_for_end(record: _Record) -> bool:
     """Whether it is the join of a Thread: queues have another one."""
     return isinstance(record.object, _Thread)
@@ -125,7 +129,7 @@ def _stuck() -> dict[int, _Row]:
         ident: row
         for ident, row in innermost.items()
         for remaining, holder, busy in [row[5:]]
-        if holder and remaining is None and not busy
+        if holder and remaining is None and (not busy or ident in _interrupted)
     }
 
 
