@@ -6,8 +6,38 @@
  * Errors are those of a coroutine that Python compiled. It lacks the cr_ attributes: it has no frame to show. */
 #include "coroutine.h"
 
+#include "../park/waiter.h"
 #include "../sync/object.h"
 #include "../sync/wait.h"
+
+/* Those that are suspended, the latest first: for those who ask. With waiter_lists_lock. */
+static coroutine *suspended;
+
+static void
+list(coroutine *self)
+{
+    self->since = park_now();
+    waiter_lists_lock();
+    self->previous_suspended = NULL;
+    self->next_suspended = suspended;
+    if (suspended != NULL) {
+        suspended->previous_suspended = self;
+    }
+    suspended = self;
+    waiter_lists_unlock();
+}
+
+static void
+unlist(coroutine *self)
+{
+    waiter_lists_lock();
+    coroutine *next = self->next_suspended, *previous = self->previous_suspended;
+    if (next != NULL) {
+        next->previous_suspended = previous;
+    }
+    *(previous != NULL ? &previous->next_suspended : &suspended) = next;
+    waiter_lists_unlock();
+}
 
 PyObject *
 coroutine_new(module_state *module, const coroutine_kind *kind, PyObject *owner)
@@ -30,6 +60,7 @@ coroutine_suspend(coroutine *self, future_queue *queue, future *future, PyObject
     if (queue != NULL) {
         future_queue_append(queue, future);
     }
+    list(self);
     /* By this mark a task tells a future that was awaited from one that was merely yielded. */
     future->blocking = true;
     *result = Py_NewRef(future);
@@ -41,6 +72,9 @@ static future *
 take_future(coroutine *self)
 {
     future *future = self->future;
+    if (future != NULL) {
+        unlist(self);
+    }
     self->future = NULL;
     if (future != NULL && self->queue != NULL) {
         future_queue_remove(self->queue, future);
@@ -377,10 +411,90 @@ static PyType_Spec coroutine_spec = {
     .slots = coroutine_slots,
 };
 
+/* What is told of one that is suspended. */
+typedef struct {
+    PyObject *callback;
+    PyObject *owner;
+    int64_t since;
+    uintptr_t serial;
+} told;
+
+/* Copies those of this module, as far as there is room. Returns how many there are. What each has is alive as long as it
+ * is listed. */
+static Py_ssize_t
+copy_suspended(module_state *state, told *copies, Py_ssize_t room)
+{
+    Py_ssize_t count = 0;
+    waiter_lists_lock();
+    for (coroutine *c = suspended; c != NULL; c = c->next_suspended) {
+        if (c->module != state) {
+            continue;
+        }
+        if (count < room) {
+            guard_lock(&c->future->guard);
+            PyObject *callback = Py_XNewRef(c->future->state == FUTURE_PENDING ? c->future->callback : NULL);
+            guard_unlock(&c->future->guard);
+            copies[count] = (told){callback, Py_NewRef(c->owner), c->since, (uintptr_t)c};
+        }
+        count++;
+    }
+    waiter_lists_unlock();
+    return count;
+}
+
+/* Appends what is told of it, if it is a task that waits: its callback is a method of the task. */
+static int
+append_told(PyObject *list, const told *copy, int64_t now)
+{
+    PyObject *task = copy->callback == NULL ? NULL : PyObject_GetAttrString(copy->callback, "__self__");
+    if (task == NULL) {
+        PyErr_Clear();
+        return 0;
+    }
+    double seconds = (double)(now - copy->since) / PARK_SECOND;
+    PyObject *tuple = Py_BuildValue("(KNOd)", (unsigned long long)copy->serial, task, copy->owner, seconds);
+    int status = tuple == NULL ? -1 : PyList_Append(list, tuple);
+    Py_XDECREF(tuple);
+    return status;
+}
+
+PyDoc_STRVAR(task_waits_doc,
+             "_task_waits($module, /)\n--\n\n"
+             "Return the tasks that wait at barriers of this package, as tuples (serial, task, barrier, seconds).");
+
+static PyObject *
+task_waits(PyObject *module, PyObject *Py_UNUSED(ignored))
+{
+    module_state *state = module_get_state(module);
+    Py_ssize_t room = copy_suspended(state, NULL, 0) + 8;
+    told *copies = PyMem_New(told, room);
+    if (copies == NULL) {
+        return PyErr_NoMemory();
+    }
+    Py_ssize_t count = copy_suspended(state, copies, room);
+    count = count < room ? count : room;
+    PyObject *waits = PyList_New(0);
+    int64_t now = park_now();
+    for (Py_ssize_t i = 0; i < count; i++) {
+        if (waits != NULL && append_told(waits, &copies[i], now) < 0) {
+            Py_CLEAR(waits);
+        }
+        Py_XDECREF(copies[i].callback);
+        Py_DECREF(copies[i].owner);
+    }
+    PyMem_Free(copies);
+    return waits;
+}
+
+static PyMethodDef coroutine_functions[] = {
+    {"_task_waits", task_waits, METH_NOARGS, task_waits_doc},
+    {NULL},
+};
+
 int
 aio_coroutine_exec(PyObject *module)
 {
     module_state *state = module_get_state(module);
     state->coroutine_type = (PyTypeObject *)PyType_FromModuleAndSpec(module, &coroutine_spec, NULL);
-    return state->coroutine_type == NULL ? -1 : 0;
+    return state->coroutine_type == NULL ? -1 : PyModule_AddFunctions(module, coroutine_functions);
 }

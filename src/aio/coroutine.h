@@ -37,6 +37,9 @@ struct coroutine {
     /* While it is suspended. The queue is the owner's; NULL: the kind's own functions look after that. */
     future *future;
     future_queue *queue;
+    int64_t since;
+    coroutine *next_suspended; /* all that are, of the process */
+    coroutine *previous_suspended;
 
     /* The kind's own. */
     int stage; /* 0 at first */

@@ -48,14 +48,14 @@ static uint64_t last_number;
 
 static waiter *_Atomic known_waiters;
 
-static void
-spare_lock(void)
+void
+waiter_lists_lock(void)
 {
     pthread_mutex_lock(&spare_mutex);
 }
 
-static void
-spare_unlock(void)
+void
+waiter_lists_unlock(void)
 {
     pthread_mutex_unlock(&spare_mutex);
 }
@@ -63,21 +63,21 @@ spare_unlock(void)
 static void
 give_to_others(waiter *self)
 {
-    spare_lock();
+    waiter_lists_lock();
     self->outer = spare_waiters;
     spare_waiters = self;
-    spare_unlock();
+    waiter_lists_unlock();
 }
 
 static waiter *
 take_from_others(void)
 {
-    spare_lock();
+    waiter_lists_lock();
     waiter *self = spare_waiters;
     if (self != NULL) {
         spare_waiters = self->outer;
     }
-    spare_unlock();
+    waiter_lists_unlock();
     return self;
 }
 
@@ -95,12 +95,12 @@ ask_for_end(void)
 static numbered *
 numbered_new(void)
 {
-    spare_lock();
+    waiter_lists_lock();
     numbered *self = spare_numbered;
     if (self != NULL) {
         spare_numbered = self->next;
     }
-    spare_unlock();
+    waiter_lists_unlock();
     return self != NULL ? self : malloc(sizeof(numbered));
 }
 
@@ -109,7 +109,7 @@ static void
 take_number(void)
 {
     numbered *self = ask_for_end() ? numbered_new() : NULL;
-    spare_lock();
+    waiter_lists_lock();
     waits.number = ++last_number;
     if (self != NULL) {
         self->thread = (waiter_numbered){waits.number, (unsigned long)pthread_self()};
@@ -120,7 +120,7 @@ take_number(void)
         }
         numbered_threads = self;
     }
-    spare_unlock();
+    waiter_lists_unlock();
     waits.numbered = self;
     waiter_mark = waiter_mark_of(waits.number);
 }
@@ -135,14 +135,14 @@ give_number_back(void)
     if (self == NULL) {
         return;
     }
-    spare_lock();
+    waiter_lists_lock();
     if (self->next != NULL) {
         self->next->previous = self->previous;
     }
     *(self->previous != NULL ? &self->previous->next : &numbered_threads) = self->next;
     self->next = spare_numbered;
     spare_numbered = self;
-    spare_unlock();
+    waiter_lists_unlock();
 }
 
 static void
@@ -291,13 +291,13 @@ size_t
 waiter_copy_threads(waiter_numbered *copies, size_t room)
 {
     size_t count = 0;
-    spare_lock();
+    waiter_lists_lock();
     for (numbered *n = numbered_threads; n != NULL; n = n->next, count++) {
         if (count < room) {
             copies[count] = n->thread;
         }
     }
-    spare_unlock();
+    waiter_lists_unlock();
     return count;
 }
 
@@ -305,24 +305,24 @@ unsigned long
 waiter_ident(uint64_t number)
 {
     unsigned long ident = 0;
-    spare_lock();
+    waiter_lists_lock();
     for (numbered *n = numbered_threads; n != NULL && ident == 0; n = n->next) {
         ident = n->thread.number == number ? n->thread.ident : 0;
     }
-    spare_unlock();
+    waiter_lists_unlock();
     return ident;
 }
 
 void
 waiter_before_fork(void)
 {
-    spare_lock();
+    waiter_lists_lock();
 }
 
 void
 waiter_after_fork_in_parent(void)
 {
-    spare_unlock();
+    waiter_lists_unlock();
 }
 
 static void
@@ -363,5 +363,5 @@ waiter_after_fork(void)
     renew_all(waits.innermost);
     renew_all(waits.spare);
     renew_all(spare_waiters);
-    spare_unlock();
+    waiter_lists_unlock();
 }

@@ -136,6 +136,11 @@ waiter_tell(waiter *self, void *owner, wait_operation operation, void *object)
     atomic_store_explicit(&self->owner, owner, memory_order_release);
 }
 
+/* A mutex for lists of the whole process: it is held across a fork, so that a child finds them whole. Held for a moment,
+ * and never while Python code runs. */
+void waiter_lists_lock(void);
+void waiter_lists_unlock(void);
+
 /* All waiters that there ever were, from the latest on, linked by known_next. */
 waiter *waiter_known(void);
 
