@@ -74,9 +74,11 @@ def _frame_of(call: tuple[Any, int]) -> str:
 class profile_waits:
     """While it is on, all waits of the program are added up by the places in the code where they happen.
 
-    with cthreading.profile_waits() as profile:
-        ...
-    profile.print_table()
+    So it is used::
+
+        with cthreading.profile_waits() as profile:
+            ...
+        profile.print_table()
 
     `places`, `stacks` and what is written can be asked for in the middle of it, too, and then hold the waits that have
     ended so far. One profile at a time: RuntimeError otherwise. It is that of one interpreter and one process: a child

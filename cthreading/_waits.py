@@ -398,10 +398,10 @@ def watch_deadlocks(
 
     It does so after so many seconds, and again after two, four, eight times as many. If it is, as deadlocks() says:
 
-    action "report"  the deadlock is written to sys.stderr, as by dump_waits(); once
-    action "raise"   the wait raises DeadlockError, whose message names all threads of the deadlock
-    a callable       it is called by the waiting thread, as a signal handler would be, with the list of Waits; once for
-                     each deadlock. What it raises ends the wait
+    - action "report": the deadlock is written to sys.stderr, as by dump_waits(); once.
+    - action "raise": the wait raises DeadlockError, whose message names all threads of the deadlock.
+    - a callable: it is called by the waiting thread, as a signal handler would be, with the list of Waits; once for
+      each deadlock. What it raises ends the wait.
 
     A wait for the lock of a condition, in Condition.wait(), raises only once it has the lock: others of the deadlock
     raise before. Each call replaces what the one before has set; action None ends it. It is for the threads of this
