@@ -350,13 +350,6 @@ admission_wait_for_taker(void)
     }
 }
 
-void
-admission_give_up(waiter *w)
-{
-    /* Without the interpreter, the tickets cannot be touched: whoever comes next makes up for it. */
-    w->admission = ADMISSION_HERE;
-}
-
 static void
 forget_all(void)
 {

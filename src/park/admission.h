@@ -71,9 +71,6 @@ bool admission_is_due(void);
 /* The caller has let go for others: gives them a moment to take the interpreter. */
 void admission_wait_for_taker(void);
 
-/* The waiter's thread was woken to come, and does not, after all. It does not have the interpreter. */
-void admission_give_up(waiter *w);
-
 #else
 
 static inline bool
@@ -131,12 +128,6 @@ static inline void
 admission_arrive(waiter *w, int64_t asked, int64_t now)
 {
     (void)w, (void)asked, (void)now;
-}
-
-static inline void
-admission_give_up(waiter *w)
-{
-    (void)w;
 }
 
 static inline void
