@@ -162,13 +162,16 @@ def _find(start: int | None = None) -> tuple[list[list[_Record]], _Threads]:
     for _ in range(2):
         if cycles:
             stuck = _stuck()
-            cycles = [cycle for cycle in cycles if all(_is_in(stuck, record) for record in cycle)]
+            cycles = [cycle for cycle in cycles if all(_lasts(record, stuck, threads) for record in cycle)]
     return sorted(map(_from_longest, cycles), key=lambda cycle: -cycle[0].seconds), threads
 
 
-def _is_in(stuck: dict[int, _Row], record: _Record) -> bool:
+def _lasts(record: _Record, stuck: dict[int, _Row], threads: _Threads) -> bool:
     now = stuck.get(record.ident)
-    return now is not None and (now[0], now[6]) == (record.serial, record.holder)
+    if now is None or (now[0], now[6]) != (record.serial, record.holder):
+        return False
+    # A thread that has ended leaves its ident to another one, before those that join it are awake.
+    return not _is_for_end(record) or threads.get(record.holder) is record.object
 
 
 def _from_longest(cycle: list[_Record]) -> list[_Record]:

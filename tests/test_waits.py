@@ -626,6 +626,24 @@ def test_of_a_thread_that_waits_in_a_signal_handler_the_innermost_wait_counts() 
     ).check("")
 
 
+@pytest.mark.parametrize("alive", [True, False])
+def test_a_thread_that_has_the_ident_of_one_that_is_joined_is_another_one(
+    crew: Crew, monkeypatch: pytest.MonkeyPatch, alive: bool
+) -> None:
+    """For a moment, that is: until those that join are awake."""
+    go, lock = cthreading.Event(), cthreading.Lock()
+    waits = crew.start(go.wait)
+    joined = waits if alive else cthreading.Thread(target=int)
+    mine, other = threading.get_ident(), waits.ident
+    rows = [
+        (2, other, "acquire", lock, 1.0, None, mine, False),
+        (1, mine, "join", joined, 2.0, None, other, False),
+    ]
+    monkeypatch.setattr(_core, "_waits", lambda: rows)
+    assert [[wait.object for wait in cycle] for cycle in cthreading.deadlocks()] == [[joined, lock]] * alive
+    go.set()
+
+
 class Program:
     """A random program that ends, whatever its threads do: what one of them takes without a timeout it takes in order.
 
