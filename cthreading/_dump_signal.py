@@ -25,7 +25,9 @@ def _prepare() -> None:
         _prepared = True
         # What it does for the first time only.
         _waits.dump_waits(io.StringIO())
-        os.register_at_fork(after_in_child=_core._renew_dumps)
+        os.register_at_fork(
+            before=_core._hold_dumps, after_in_parent=_core._release_dumps, after_in_child=_core._renew_dumps
+        )
         atexit.register(_core._end_dumps)
 
 

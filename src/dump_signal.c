@@ -23,8 +23,9 @@
 #define ANSWER_WITHIN PARK_SECOND
 /* The signal may have interrupted a wait: how long until that thread waits again, so that its wait is seen. */
 #define SETTLE_AFTER 10000000
-/* How long the interpreter's end waits for a dump that is being written. */
+/* How long the interpreter's end, or a fork, waits for a dump that is being written; and before each look. */
 #define FINISH_WITHIN PARK_SECOND
+#define LOOK_AGAIN_AFTER 100000
 /* The dumper runs Python code. */
 #define STACK_SIZE ((size_t)1 << 20)
 
@@ -40,7 +41,8 @@ static struct {
     parker dumper;
     atomic_uint wanted; /* dumps */
     atomic_uint given;
-    atomic_int active; /* threads that use what ends with the interpreter */
+    atomic_int active; /* threads that use what ends with the interpreter, or hold what a child would find locked */
+    atomic_int forks;  /* threads that are about to fork */
     atomic_bool ended;
 } dumps;
 
@@ -52,30 +54,36 @@ on_signal(int Py_UNUSED(signum))
     errno = error;
 }
 
-/* Returns whether the interpreter is there, and stays until leave(). */
+static void
+pause_for(long nanoseconds)
+{
+    struct timespec duration = {.tv_nsec = nanoseconds};
+    nanosleep(&duration, NULL);
+}
+
+/* Returns whether the interpreter is there; then it stays, and nobody forks, until leave(). */
 static bool
 enter(void)
 {
-    /* Sequentially consistent, as in end_dumps: one of the two sees the other. */
-    atomic_fetch_add(&dumps.active, 1);
-    if (atomic_load(&dumps.ended)) {
+    for (;;) {
+        /* Sequentially consistent, as in wait_for_active: one of the two sees the other. */
+        atomic_fetch_add(&dumps.active, 1);
+        bool ended = atomic_load(&dumps.ended);
+        if (!ended && atomic_load(&dumps.forks) == 0) {
+            return true;
+        }
         atomic_fetch_sub(&dumps.active, 1);
-        return false;
+        if (ended) {
+            return false;
+        }
+        pause_for(LOOK_AGAIN_AFTER);
     }
-    return true;
 }
 
 static void
 leave(void)
 {
     atomic_fetch_sub(&dumps.active, 1);
-}
-
-static void
-pause_for(long nanoseconds)
-{
-    struct timespec duration = {.tv_nsec = nanoseconds};
-    nanosleep(&duration, NULL);
 }
 
 /* With the interpreter. Nothing is imported: another thread may be in the middle of that. */
@@ -251,11 +259,42 @@ dump_on_signal(PyObject *Py_UNUSED(module), PyObject *args)
     return none_or_error(error != 0 ? error : take_signal(signum));
 }
 
+/* With the interpreter, which others get meanwhile. */
+static void
+wait_for_active(void)
+{
+    int64_t end = park_later(park_now(), FINISH_WITHIN);
+    while (atomic_load(&dumps.active) > 0 && park_now() < end) {
+        Py_BEGIN_ALLOW_THREADS pause_for(LOOK_AGAIN_AFTER);
+        Py_END_ALLOW_THREADS
+    }
+}
+
+PyDoc_STRVAR(hold_dumps_doc, "_hold_dumps($module, /)\n--\n\nBefore a fork: no dump until _release_dumps().");
+
+static PyObject *
+hold_dumps(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
+{
+    atomic_fetch_add(&dumps.forks, 1);
+    wait_for_active();
+    Py_RETURN_NONE;
+}
+
+PyDoc_STRVAR(release_dumps_doc, "_release_dumps($module, /)\n--\n\nAfter a fork, in the parent.");
+
+static PyObject *
+release_dumps(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
+{
+    atomic_fetch_sub(&dumps.forks, 1);
+    Py_RETURN_NONE;
+}
+
 PyDoc_STRVAR(renew_dumps_doc, "_renew_dumps($module, /)\n--\n\nIn a forked child: start again what a dump needs.");
 
 static PyObject *
 renew_dumps(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
 {
+    atomic_store(&dumps.forks, 0);
     if (!dumps.ready || atomic_load(&dumps.ended)) {
         Py_RETURN_NONE;
     }
@@ -270,16 +309,14 @@ static PyObject *
 end_dumps(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
 {
     atomic_store(&dumps.ended, true);
-    int64_t end = park_later(park_now(), FINISH_WITHIN);
-    while (atomic_load(&dumps.active) > 0 && park_now() < end) {
-        Py_BEGIN_ALLOW_THREADS pause_for(SETTLE_AFTER / 10);
-        Py_END_ALLOW_THREADS
-    }
+    wait_for_active();
     Py_RETURN_NONE;
 }
 
 static PyMethodDef dump_signal_functions[] = {
     {"_dump_on_signal", dump_on_signal, METH_VARARGS, dump_on_signal_doc},
+    {"_hold_dumps", hold_dumps, METH_NOARGS, hold_dumps_doc},
+    {"_release_dumps", release_dumps, METH_NOARGS, release_dumps_doc},
     {"_renew_dumps", renew_dumps, METH_NOARGS, renew_dumps_doc},
     {"_end_dumps", end_dumps, METH_NOARGS, end_dumps_doc},
     {NULL},

@@ -21,10 +21,12 @@ NO_ANSWER = "cthreading: no answer from the interpreter within a second"
 
 # A thread waits for a lock of ours that the main thread has taken. What the latter does ends with standard input.
 PROGRAM = """
-import _thread, ctypes, os, signal, sys, threading, time
+import _thread, cthreading, ctypes, os, signal, sys, threading, time
 held = threading.Lock()
 held.acquire()
 threading.Thread(target=held.acquire, name="waiter", daemon=True).start()
+while not cthreading.waiting():
+    time.sleep(0.001)
 def when_input_ends(free):
     def wait():
         sys.stdin.read()
@@ -170,13 +172,42 @@ print(os.waitpid(child, 0)[1])
         assert program.end() == "0\n"
 
 
+def test_forks_while_signals_come(tmp_path: Path) -> None:
+    """No child finds locked what a dump uses: it would hang."""
+    code = """
+parent = os.getpid()
+sender = os.fork()
+if not sender:
+    signal.signal(signal.SIGUSR1, signal.SIG_IGN)
+    while os.getppid() == parent:
+        os.kill(parent, signal.SIGUSR1)
+        time.sleep(0.001)
+    os._exit(0)
+for _ in range(50):
+    child = os.fork()
+    if not child:
+        os._exit(0)
+    os.waitpid(child, 0)
+os.kill(sender, signal.SIGKILL)
+os.waitpid(sender, 0)
+print("end")
+"""
+    with running(tmp_path, code) as program:
+        assert program.end() == "end\n"
+        assert program.count(WAITER)
+
+
 def test_the_programs_own_handler_counts(tmp_path: Path) -> None:
-    code = "signal.signal(signal.SIGUSR1, lambda *args: print('mine', flush=True))\nprint(flush=True)\nsys.stdin.read()"
+    code = """
+signal.signal(signal.SIGUSR1, lambda *args: print("mine", flush=True))
+print(flush=True)
+for _ in range(3000):
+    time.sleep(0.01)
+"""
     with running(tmp_path, code) as program:
         program.read_line()
         program.ask()
         assert program.read_line() == "mine"
-        program.end()
         assert not program.count("Thread")
 
 
