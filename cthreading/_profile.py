@@ -97,6 +97,7 @@ class profile_waits:
         self._sums: defaultdict[tuple[str, int, str, str, str], _Sum] = defaultdict(_Sum)
 
     def __enter__(self) -> profile_waits:
+        """Begin to profile, and return the profile."""
         _core._profile_begin()
         self._process = os.getpid()
         self._sums.clear()
@@ -105,6 +106,7 @@ class profile_waits:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
+        """End the profile. What it has can be asked for from then on."""
         self._collect(end=True)
 
     def _collect(self, end: bool = False) -> None:
