@@ -341,9 +341,9 @@ MUTATIONS = [
     Mutation(
         "tries before it says that it waits",
         "sync/permits.c",
-        "    join(&self->queue, w);\n    update(self);\n    if (!try_take(self)) {\n"
+        "    join(&self->queue, w);\n    update(self);\n    if (!try_take_for(self, w)) {\n"
         "        return false;\n    }\n",
-        "    join(&self->queue, w);\n    if (!try_take(self)) {\n        update(self);\n"
+        "    join(&self->queue, w);\n    if (!try_take_for(self, w)) {\n        update(self);\n"
         "        return false;\n    }\n",
         "lock_of_two",
         "a wake was lost",

@@ -104,6 +104,19 @@ update(permits *self)
     add_and_update(self, 0, PERMITS_MAX);
 }
 
+/* Tries for a waiter. WOKEN meanwhile, and if it takes one until its wait has ended: who tries waits for nobody, least of
+ * all for itself. The queue is locked. */
+static bool
+try_take_for(permits *self, waiter *w)
+{
+    w->state = WAITER_WOKEN;
+    if (try_take(self)) {
+        return true;
+    }
+    w->state = WAITER_WAITING;
+    return false;
+}
+
 /* Takes a permit, or joins the queue. The queue is locked. CONTENDED is set first: who gives a permit after the failed
  * attempt finds it. Returns whether a permit was taken. */
 static bool
@@ -112,7 +125,7 @@ take_or_join(permits *self, waiter *w, void (*join)(waitqueue *, waiter *))
     atomic_store_explicit(&w->wanted, &self->word, memory_order_relaxed);
     join(&self->queue, w);
     update(self);
-    if (!try_take(self)) {
+    if (!try_take_for(self, w)) {
         return false;
     }
     waitqueue_remove(&self->queue, w);
@@ -135,15 +148,15 @@ take_if_possible(permits *self, waiter *w)
     if (w->state == WAITER_GRANTED) {
         return true;
     }
-    if (try_take(self)) {
+    bool woken = w->state == WAITER_WOKEN;
+    if (try_take_for(self, w)) {
         leave(self, w);
         alert_next(self);
         return true;
     }
-    if (w->state == WAITER_WOKEN && w->since == 0) {
+    if (woken && w->since == 0) {
         w->since = park_now();
     }
-    w->state = WAITER_WAITING;
     return false;
 }
 
@@ -361,6 +374,7 @@ permits_give_slow(permits *self, int64_t count, int64_t limit)
     waiter *first;
     while (given && count > 0 && (first = waitqueue_first(&self->queue)) != NULL && is_kept_waiting(first)) {
         waitqueue_remove(&self->queue, first);
+        first->state = WAITER_WOKEN; /* who asks must not see it wait for itself */
         set_holder(self, first->number);
         waiter_grant(first, 0);
         count--;

@@ -43,6 +43,9 @@ static void
 copy_told(waiter *w, told *copy)
 {
     word *wanted = atomic_load_explicit(&w->wanted, memory_order_relaxed);
+    uint64_t holder = wanted == NULL ? 0 : waiter_number_in(word_load(wanted));
+    /* Afterwards: who takes the lock has said before that it tries. It waits for nobody, then, least of all for itself. */
+    bool tries = atomic_load_explicit(&w->state, memory_order_relaxed) == WAITER_WOKEN;
     *copy = (told){
         .serial = w->serial,
         .ident = w->thread,
@@ -50,7 +53,7 @@ copy_told(waiter *w, told *copy)
         .object = w->object,
         .started = w->started,
         .deadline = atomic_load_explicit(&w->deadline, memory_order_relaxed),
-        .holder = wanted == NULL ? 0 : waiter_number_in(word_load(wanted)),
+        .holder = tries ? 0 : holder,
         .busy = atomic_load_explicit(&w->busy, memory_order_relaxed),
     };
     if (copy->operation == WAIT_WAIT && wanted != NULL) {
