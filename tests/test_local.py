@@ -677,7 +677,7 @@ def test_a_cycle_through_the_arguments_is_collected(module: ModuleType) -> None:
 
 
 def test_a_new_local_at_the_address_of_a_collected_one_is_empty(module: ModuleType) -> None:
-    for _ in range(50):
+    for _ in range(10):
         local = module.local()
         local.me = local
         local.x = 1
