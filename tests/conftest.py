@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import threading
 from collections.abc import Iterator
 from types import ModuleType
@@ -53,6 +54,12 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             config.stash[CPYTHON].add(item.nodeid)
             if name in EXCLUSIONS:
                 item.add_marker(pytest.mark.skip(reason=f"excluded: {EXCLUSIONS[name]}"))
+
+
+def pytest_collection_finish() -> None:
+    """What there is by now stays: thousands of collections, which tests ask for, need not go through it."""
+    gc.collect()
+    gc.freeze()
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:

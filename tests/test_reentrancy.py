@@ -30,13 +30,11 @@ class Finalized:
 
 @pytest.fixture
 def eager_collection():
-    """A collection at every few allocations, of what comes from now on: all else would take long."""
+    """A collection at every few allocations."""
     before = gc.get_threshold()
-    gc.freeze()
     gc.set_threshold(1, 1, 1)
     yield
     gc.set_threshold(*before)
-    gc.unfreeze()
     gc.collect()
 
 
