@@ -350,14 +350,19 @@ def waking(name: str, make: Callable[[], Any], wait: str, wake: str, undo: str) 
     def woken() -> tuple[Operation, Check]:
         thing = make()
         results: list[object] = []
+        is_over: list[bool] = []
 
         def block() -> None:
-            results.append(getattr(thing, wait)(LONG) if wait == "wait" else getattr(thing, wait)(timeout=LONG))
+            result = getattr(thing, wait)(LONG) if wait == "wait" else getattr(thing, wait)(timeout=LONG)
+            while not is_over:
+                pass  # what the thread does from here on may need memory
+            results.append(result)
 
         thread = threading.Thread(target=block, daemon=True)
         thread.start()
 
         def check(done: bool) -> None:
+            is_over.append(True)
             if not done:
                 getattr(thing, undo)()
             thread.join(LONG)
