@@ -17,6 +17,7 @@ import types
 import warnings
 import weakref
 from collections.abc import Callable
+from contextvars import ContextVar, copy_context
 from typing import Any
 
 import pytest
@@ -557,6 +558,39 @@ def test_an_error_in_a_callback_of_the_round_goes_to_the_handler(Barrier: Any) -
         assert await settle(*tasks) == [0, 1]
         with pytest.raises(StopIteration):
             waiting.send(None)
+
+    asyncio.run(main())
+
+
+@both
+@pytest.mark.parametrize("cancelled", [False, True])
+def test_further_callbacks_of_what_a_task_waits_for_are_called_in_their_contexts(Barrier: Any, cancelled: bool) -> None:
+    which: ContextVar[str] = ContextVar("which", default="none")
+
+    async def main() -> None:
+        calls: list[tuple[int, str]] = []
+
+        def add(future: Any, number: int) -> None:
+            context = copy_context()
+            context.run(which.set, f"context {number}")
+            future.add_done_callback(lambda future: calls.append((number, which.get())), context=context)
+
+        barrier = Barrier(2)
+        task = asyncio.create_task(barrier.wait())
+        await ticks(1)
+        future = task._fut_waiter  # type: ignore[attr-defined]
+        for number in range(3):
+            add(future, number)
+        if cancelled:
+            task.cancel()
+        else:
+            assert await barrier.wait() == 1
+        await ticks(2)
+        add(future, 3)  # it is over
+        await ticks(2)
+        assert calls == [(number, f"context {number}") for number in range(4)]
+        assert which.get() == "none"
+        assert task.cancelled() == cancelled
 
     asyncio.run(main())
 
