@@ -30,10 +30,6 @@
 
 #define SET_ROOM_FIRST 64
 
-static const char *const operation_names[] = {
-    [WAIT_ACQUIRE] = "acquire", [WAIT_WAIT] = "wait", [WAIT_JOIN] = "join", [WAIT_GET] = "get", [WAIT_PUT] = "put",
-};
-
 /* What can be in a set begins with its hash. */
 typedef struct {
     uint64_t hash;
@@ -698,7 +694,7 @@ place_as_tuple(place *self)
         call innermost = {self->code, self->instruction};
         PyObject *where = call_as_tuple(&innermost);
         row = where == NULL ? NULL
-                            : Py_BuildValue("NOsLLLOO", where, self->type, operation_names[self->operation],
+                            : Py_BuildValue("NOsLLLOO", where, self->type, wait_operation_names[self->operation],
                                             (long long)self->count, (long long)self->total, (long long)self->longest,
                                             holders, stacks);
     }

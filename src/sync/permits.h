@@ -7,7 +7,8 @@
  *
  * Taking and giving a permit is a load, a test and a store (a compare-and-swap when free-threaded) as long as nobody
  * waits. Taking a lock is a subtraction of the thread's mark (waiter.h), which is more than a free lock's word and less, as
- * a number without a sign, than that of one that is taken: so the borrow tells. Who finds no permit joins the queue and parks. Two rules:
+ * a number without a sign, than that of one that is taken: so the borrow tells. Who finds no permit joins the queue and
+ * parks. Two rules:
  *
  * - Barging. A permit that is given back can be taken by whoever comes first; the first in the queue is woken and tries
  *   again, still in its place. While there are permits, as many of the first waiters as there are permits are WOKEN:

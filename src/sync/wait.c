@@ -213,6 +213,10 @@ is_part_of_another(const waiter *w)
     return w->outer != NULL && w->outer->whole;
 }
 
+const char *const wait_operation_names[] = {
+    [WAIT_ACQUIRE] = "acquire", [WAIT_WAIT] = "wait", [WAIT_JOIN] = "join", [WAIT_GET] = "get", [WAIT_PUT] = "put",
+};
+
 waiter *
 wait_begin(wait_operation operation, PyObject *object)
 {

@@ -6,6 +6,9 @@
 #include "../park/admission.h"
 #include "../park/waitqueue.h"
 
+/* How the operations are called. */
+extern const char *const wait_operation_names[];
+
 /* As waiter_begin, with an exception set when it returns NULL: MemoryError, or, where the running Python does so, that
  * the interpreter is at its end. Those who ask are told of this operation on the object, which the caller holds until
  * wait_end. */

@@ -162,10 +162,6 @@ ident_of_thread(module_state *state, PyObject *thread)
     return ident;
 }
 
-static const char *const operations[] = {
-    [WAIT_ACQUIRE] = "acquire", [WAIT_WAIT] = "wait", [WAIT_JOIN] = "join", [WAIT_GET] = "get", [WAIT_PUT] = "put",
-};
-
 static PyObject *
 to_tuple(module_state *state, const snapshot *copies, const told *wait, int64_t now)
 {
@@ -182,8 +178,9 @@ to_tuple(module_state *state, const snapshot *copies, const told *wait, int64_t 
     }
     PyObject *tuple = NULL;
     if (holder != NULL && remaining != NULL) {
-        tuple = Py_BuildValue("(KksOdOOO)", (unsigned long long)wait->serial, wait->ident, operations[wait->operation],
-                              wait->object, (double)(now - wait->started) / PARK_SECOND, remaining, holder,
+        tuple = Py_BuildValue("(KksOdOOO)", (unsigned long long)wait->serial, wait->ident,
+                              wait_operation_names[wait->operation], wait->object,
+                              (double)(now - wait->started) / PARK_SECOND, remaining, holder,
                               wait->busy ? Py_True : Py_False);
     }
     Py_XDECREF(holder);
