@@ -122,9 +122,9 @@ def waiting() -> list[Wait]:
     return [*(_as_wait(record, threads) for record in records), *_task_waits(threads)]
 
 
-def _stuck() -> dict[int, _Row]:
+def _stuck(rows: list[_Row]) -> dict[int, _Row]:
     """By ident, the threads that only what another thread does can free, which is known: their innermost waits."""
-    innermost = {row[1]: row for row in reversed(_core._waits())}
+    innermost = {row[1]: row for row in reversed(rows)}
     return {
         ident: row
         for ident, row in innermost.items()
@@ -133,11 +133,11 @@ def _stuck() -> dict[int, _Row]:
     }
 
 
-def _walk(stuck: dict[int, _Row], starts: Iterable[int]) -> list[list[_Record]]:
-    """The cycles. Each thread waits for one other: from each start, go on until somebody has been there before."""
+def _walk(stuck: dict[int, _Row]) -> list[list[_Record]]:
+    """The cycles. Each thread waits for one other: from each, go on until somebody has been there before."""
     cycles = []
     passed: dict[int, int] = {}  # from which start
-    for start in starts:
+    for start in stuck:
         path = []
         ident = start
         while ident in stuck and ident not in passed:
@@ -149,19 +149,19 @@ def _walk(stuck: dict[int, _Row], starts: Iterable[int]) -> list[list[_Record]]:
     return cycles
 
 
-def _find(start: int | None = None) -> tuple[list[list[_Record]], _Threads]:
+def _find(look: Callable[[], list[_Row]]) -> tuple[list[list[_Record]], _Threads]:
     """The cycles that are real, each from its longest wait on, and that of the longest first; and their threads.
 
-    With a start, only the one that this thread comes to. Without a GIL the rows are not all of one moment. The same
-    waits in three looks have lasted from the first to the third; what such a thread has in the second it has had since
-    the first, as it could take nothing in between.
+    Of all waits, or of those that the calling thread comes to: as it looks. Without a GIL the rows are not all of one
+    moment. The same waits in three looks have lasted from the first to the third; what such a thread has in the second
+    it has had since the first, as it could take nothing in between.
     """
-    stuck = _stuck()
-    cycles = _walk(stuck, stuck if start is None else [start])
+    stuck = _stuck(look())
+    cycles = _walk(stuck)
     threads = _threads() if cycles else {}
     for _ in range(2):
         if cycles:
-            stuck = _stuck()
+            stuck = _stuck(look())
             cycles = [cycle for cycle in cycles if all(_lasts(record, stuck, threads) for record in cycle)]
     return sorted(map(_from_longest, cycles), key=lambda cycle: -cycle[0].seconds), threads
 
@@ -187,7 +187,7 @@ def deadlocks() -> list[list[Wait]]:
     moment, and lasts unless something else interferes: a Lock may be released by any thread, and a signal handler may
     raise. A thread that runs a signal handler in the middle of its wait is not counted.
     """
-    cycles, threads = _find()
+    cycles, threads = _find(_core._waits)
     return [[_as_wait(record, threads) for record in cycle] for cycle in cycles]
 
 
@@ -346,7 +346,7 @@ def dump_waits(file: TextIO | int | None = None) -> None:
     holder is that does not wait. file is a text file or a file descriptor; None is sys.stderr as it is then. It is
     written to once. Nothing is raised if it cannot be written to: if it is closed, say, or sys.stderr is None.
     """
-    cycles, known = _find()
+    cycles, known = _find(_core._waits)
     records = _records()
     threads = _threads() | known
     paragraphs = [*_threads_text(cycles, records, threads), *_tasks_text(threads)]
@@ -363,7 +363,11 @@ class _Watcher:
         self.reported: dict[frozenset[int], object] = {}
 
     def __call__(self, serial: int) -> None:
-        cycles, threads = _find(cthreading.get_ident())
+        # Once reported, a wait is part of another deadlock only if a later one is, whose thread looks itself.
+        if any(serial in serials for serials in [*self.reported]):
+            return
+        # Not at all waits: with thousands of threads, thousands look.
+        cycles, threads = _find(_core._chain_of_waits)
         if not cycles or serial not in (record.serial for record in cycles[0]):
             return
         if self.action == "raise":
@@ -371,21 +375,24 @@ class _Watcher:
             message = _message(cycles[0], threads)
             del cycles, threads  # the traceback has this frame
             raise DeadlockError(message)
-        if self._is_new(cycles[0]):
+        if self._is_new(frozenset(record.serial for record in cycles[0])):
             if isinstance(self.action, str):
                 _report(cycles, threads)
             else:
                 self.action([_as_wait(record, threads) for record in cycles[0]])
 
-    def _is_new(self, cycle: list[_Record]) -> bool:
-        """Whether nobody has reported the cycle before. Forgets those that are over: of which a wait has ended."""
-        known = [*self.reported]  # first: of a later one, the waits might not be among these
-        serials = {row[0] for row in _core._waits()}
-        for key in known:
-            if not key <= serials:
-                self.reported.pop(key, None)
+    def _is_new(self, serials: frozenset[int]) -> bool:
+        """Whether nobody has reported the deadlock before. Forgets those that are over: of which a wait has ended."""
+        known = [*self.reported]
+        if serials in known:
+            return False
+        # After those that are known: of a later one, the waits might not be among these.
+        present = {row[0] for row in _core._waits()}
+        for other in known:
+            if not other <= present:
+                self.reported.pop(other, None)
         mine = object()
-        return self.reported.setdefault(frozenset(record.serial for record in cycle), mine) is mine
+        return self.reported.setdefault(serials, mine) is mine
 
 
 def _report(cycles: list[list[_Record]], threads: _Threads) -> None:

@@ -457,6 +457,68 @@ def test_a_function_is_called_in_the_thread_that_waits_and_may_end_the_deadlock(
     assert called == [thread]
 
 
+def test_who_looks_looks_at_what_it_waits_for_alone(crew: Crew, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not at all that wait: of thousands, each would look at thousands."""
+    looks: list[list[Any]] = []
+    chain = _core._chain_of_waits
+
+    def note() -> list[Any]:
+        looks.append(chain())
+        return looks[-1]
+
+    monkeypatch.setattr(_core, "_chain_of_waits", note)
+    monkeypatch.setattr(_core, "_waits", None)
+    lock, go = acquired(cthreading.Lock()), cthreading.Event()
+    with watching("report", 0.001):
+        crew.start(take_and_release, lock, count=10)
+        crew.start(go.wait, count=10)
+        wait_until(lambda: len(looks) > 100)
+    # This thread has the lock, and does not wait.
+    assert {(len(look), look[0][3] is (lock if look[0][6] else go)) for look in looks} == {(1, True)}
+    lock.release()
+    go.set()
+    crew.join()
+
+
+@pytest.mark.parametrize("tail", [0, 1, 2, 3, 10])
+@pytest.mark.parametrize("size", [1, 2, 3, 10])
+def test_the_chain_of_waits_comes_round_once(crew: Crew, size: int, tail: int) -> None:
+    """The last of so many threads waits for the first of a ring, along the others."""
+    locks = [cthreading.Lock() for _ in range(size + tail)]
+    both = cthreading.Barrier(len(locks) + 1)
+    chains: dict[int, list[Any]] = {}
+
+    def work(place: int) -> None:
+        following = locks[place - 1] if place else locks[size - 1]
+        places[threading.get_ident()] = place
+        locks[place].acquire()
+        both.wait()
+        take_and_release(following)
+
+    def note(serial: int) -> None:
+        found = [places[row[1]] for row in _core._chain_of_waits()]
+        chains[found[0]] = found
+
+    places: dict[int, int] = {}
+    _core._watch_waits(note, 0.05)
+    try:
+        for place in range(len(locks)):
+            crew.start(work, place)
+        both.wait()
+        wait_until(lambda: len(chains) == len(locks) and all(len({*found}) >= size for found in chains.values()))
+    finally:
+        _core._watch_waits(None, 1.0)
+        for lock in locks:
+            lock.release()
+    crew.join()
+    for first, found in chains.items():
+        along = [*range(first, size - 1, -1)] if first >= size else []
+        assert found[: len(along)] == along
+        assert {*found[len(along) :]} == {*range(size)}
+        # As soon as it can be known.
+        assert len(found) == size if not along else len(found) <= 3 * max(size, len(along)) + size
+
+
 def test_one_that_is_watched_no_more_is_not_reported(crew: Crew) -> None:
     lock = cthreading.Lock()
     called: list[object] = []
@@ -1133,8 +1195,8 @@ def test_the_search_goes_along_a_chain_once() -> None:
     rows = [(n, n, "acquire", None, 1.0, None, n + 1, False) for n in range(1, 100_001)]
     stuck: dict[int, Any] = {row[1]: row for row in rows}
     began = time.monotonic()
-    assert _waits._walk(stuck, stuck) == []
+    assert _waits._walk(stuck) == []
     stuck[100_000] = (100_000, 100_000, "acquire", None, 1.0, None, 50_000, False)
-    (cycle,) = _waits._walk(stuck, stuck)
+    (cycle,) = _waits._walk(stuck)
     assert len(cycle) == 50_001
     assert time.monotonic() - began < PATIENCE

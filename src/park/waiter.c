@@ -19,10 +19,15 @@ typedef struct {
 
 /* A thread that has a number. Not in thread-local memory, where others could not look. */
 typedef struct numbered {
-    waiter_numbered thread;
+    uint64_t number;
+    unsigned long ident;
+    waiter *_Atomic told; /* its innermost wait that is told of */
     struct numbered *next;
     struct numbered *previous;
 } numbered;
+
+/* Those that live, by their numbers: one after the other, they spread evenly. A power of two. */
+#define NUMBERED_LISTS 1024
 
 /* So many waits of one thread have serials of their own. */
 #define SERIALS_BITS 36
@@ -41,8 +46,8 @@ static pthread_key_t thread_end_key;
 static pthread_mutex_t spare_mutex = PTHREAD_MUTEX_INITIALIZER;
 static waiter *spare_waiters;
 
-/* With the same mutex: threads that have a number, the latest first, and memory for more. */
-static numbered *numbered_threads;
+/* With the same mutex: threads that have a number, and memory for more. */
+static numbered *numbered_threads[NUMBERED_LISTS];
 static numbered *spare_numbered;
 static uint64_t last_number;
 
@@ -92,6 +97,12 @@ ask_for_end(void)
     return waits.has_destructor;
 }
 
+static numbered **
+numbered_list(uint64_t number)
+{
+    return &numbered_threads[number % NUMBERED_LISTS];
+}
+
 static numbered *
 numbered_new(void)
 {
@@ -112,13 +123,16 @@ take_number(void)
     waiter_lists_lock();
     waits.number = ++last_number;
     if (self != NULL) {
-        self->thread = (waiter_numbered){waits.number, (unsigned long)pthread_self()};
+        numbered **list = numbered_list(waits.number);
+        self->number = waits.number;
+        self->ident = (unsigned long)pthread_self();
+        atomic_store_explicit(&self->told, NULL, memory_order_relaxed);
         self->previous = NULL;
-        self->next = numbered_threads;
+        self->next = *list;
         if (self->next != NULL) {
             self->next->previous = self;
         }
-        numbered_threads = self;
+        *list = self;
     }
     waiter_lists_unlock();
     waits.numbered = self;
@@ -139,7 +153,7 @@ give_number_back(void)
     if (self->next != NULL) {
         self->next->previous = self->previous;
     }
-    *(self->previous != NULL ? &self->previous->next : &numbered_threads) = self->next;
+    *(self->previous != NULL ? &self->previous->next : numbered_list(self->number)) = self->next;
     self->next = spare_numbered;
     spare_numbered = self;
     waiter_lists_unlock();
@@ -241,12 +255,38 @@ waiter_begin(void)
     return self;
 }
 
+static bool
+is_told(const waiter *self)
+{
+    return atomic_load_explicit(&self->owner, memory_order_relaxed) != NULL;
+}
+
+static void
+note_told(waiter *self)
+{
+    if (waits.numbered != NULL) {
+        atomic_store_explicit(&waits.numbered->told, self, memory_order_relaxed);
+    }
+}
+
+void
+waiter_tell(waiter *self, void *owner, wait_operation operation, void *object)
+{
+    self->operation = operation;
+    self->object = object;
+    atomic_store_explicit(&self->generation, waiter_generation, memory_order_relaxed);
+    atomic_store_explicit(&self->owner, owner, memory_order_release);
+    note_told(self);
+}
+
 static void
 tell_no_more(waiter *self)
 {
-    if (atomic_load_explicit(&self->owner, memory_order_relaxed) == NULL) {
-        return;
+    waiter *outer = self->outer;
+    while (outer != NULL && !is_told(outer)) {
+        outer = outer->outer;
     }
+    note_told(outer);
     guard_lock(&self->asked);
     atomic_store_explicit(&self->owner, NULL, memory_order_relaxed);
     self->object = NULL;
@@ -256,7 +296,9 @@ tell_no_more(waiter *self)
 void
 waiter_end(waiter *self)
 {
-    tell_no_more(self);
+    if (is_told(self)) {
+        tell_no_more(self);
+    }
     waiter **link = &waits.innermost;
     while (*link != self) {
         link = &(*link)->outer;
@@ -287,30 +329,49 @@ waiter_thread(void)
     return waits.number;
 }
 
-size_t
-waiter_copy_threads(waiter_numbered *copies, size_t room)
+/* With the mutex locked. NULL: it has ended, or there was no memory. */
+static numbered *
+find_numbered(uint64_t number)
 {
-    size_t count = 0;
-    waiter_lists_lock();
-    for (numbered *n = numbered_threads; n != NULL; n = n->next, count++) {
-        if (count < room) {
-            copies[count] = n->thread;
-        }
+    numbered *n = *numbered_list(number);
+    while (n != NULL && n->number != number) {
+        n = n->next;
     }
-    waiter_lists_unlock();
-    return count;
+    return n;
 }
 
 unsigned long
 waiter_ident(uint64_t number)
 {
-    unsigned long ident = 0;
     waiter_lists_lock();
-    for (numbered *n = numbered_threads; n != NULL && ident == 0; n = n->next) {
-        ident = n->thread.number == number ? n->thread.ident : 0;
-    }
+    numbered *found = find_numbered(number);
+    unsigned long ident = found != NULL ? found->ident : 0;
     waiter_lists_unlock();
     return ident;
+}
+
+uint64_t
+waiter_number(unsigned long ident)
+{
+    uint64_t number = 0;
+    waiter_lists_lock();
+    for (size_t i = 0; i < NUMBERED_LISTS && number == 0; i++) {
+        for (numbered *n = numbered_threads[i]; n != NULL && number == 0; n = n->next) {
+            number = n->ident == ident ? n->number : 0;
+        }
+    }
+    waiter_lists_unlock();
+    return number;
+}
+
+waiter *
+waiter_told(uint64_t number)
+{
+    waiter_lists_lock();
+    numbered *found = find_numbered(number);
+    waiter *told = found != NULL ? atomic_load_explicit(&found->told, memory_order_relaxed) : NULL;
+    waiter_lists_unlock();
+    return told;
 }
 
 void
@@ -338,15 +399,18 @@ static void
 forget_other_numbers(void)
 {
     numbered *own = waits.numbered;
-    for (numbered *n = numbered_threads, *next; n != NULL; n = next) {
-        next = n->next;
-        if (n != own) {
-            n->next = spare_numbered;
-            spare_numbered = n;
+    for (size_t i = 0; i < NUMBERED_LISTS; i++) {
+        for (numbered *n = numbered_threads[i], *next; n != NULL; n = next) {
+            next = n->next;
+            if (n != own) {
+                n->next = spare_numbered;
+                spare_numbered = n;
+            }
         }
+        numbered_threads[i] = NULL;
     }
-    numbered_threads = own;
     if (own != NULL) {
+        *numbered_list(own->number) = own;
         own->next = own->previous = NULL;
     }
 }

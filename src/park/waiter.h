@@ -101,17 +101,11 @@ waiter_number_in(int64_t word)
     return word < 0 ? (uint64_t)(2 - (word & ~(int64_t)1)) / 4 : 0;
 }
 
-/* A thread that has a number: as those who ask see it. */
-typedef struct {
-    uint64_t number;
-    unsigned long ident;
-} waiter_numbered;
-
-/* Copies those that live, by descending numbers, as far as there is room. Returns how many there are. */
-size_t waiter_copy_threads(waiter_numbered *copies, size_t room);
-
-/* The ident of the thread of that number, or 0. */
+/* The ident of the living thread of that number, or 0. */
 unsigned long waiter_ident(uint64_t number);
+
+/* The number of the living thread with that ident, or 0. Looks at all of them. */
+uint64_t waiter_number(unsigned long ident);
 
 /* The number of the thread that the last fork has left, in the child. 0: there was none, or it had no number. */
 extern uint64_t waiter_survivor;
@@ -127,14 +121,11 @@ void waiter_end(waiter *self);
 
 /* Lets others know what is waited for, for as long as the wait lasts: whoever asks locks `asked`, and finds `owner` set,
  * may take a reference to the object. With a GIL, that of the owner guards this, and only its threads ask. */
-static inline void
-waiter_tell(waiter *self, void *owner, wait_operation operation, void *object)
-{
-    self->operation = operation;
-    self->object = object;
-    atomic_store_explicit(&self->generation, waiter_generation, memory_order_relaxed);
-    atomic_store_explicit(&self->owner, owner, memory_order_release);
-}
+void waiter_tell(waiter *self, void *owner, wait_operation operation, void *object);
+
+/* The innermost wait that is told of the thread with that number, or NULL. It may be over by now, and the waiter in use
+ * by another thread. */
+waiter *waiter_told(uint64_t number);
 
 /* A mutex for lists of the whole process: it is held across a fork, so that a child finds them whole. Held for a moment,
  * and never while Python code runs. */

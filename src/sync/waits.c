@@ -19,15 +19,14 @@ typedef struct {
     PyObject *object;
     int64_t started;
     int64_t deadline;
-    uint64_t holder; /* a thread's number */
+    uint64_t number; /* the thread's */
+    uint64_t holder; /* that of the thread that has the lock; 0: nobody, or it is something else */
     bool busy;
 } told;
 
 typedef struct {
     told *waits;
     size_t count;
-    waiter_numbered *threads; /* by descending numbers */
-    size_t thread_count;
 } snapshot;
 
 /* The lock with this word. */
@@ -48,6 +47,7 @@ copy_told(waiter *w, told *copy)
     bool tries = atomic_load_explicit(&w->state, memory_order_relaxed) == WAITER_WOKEN;
     *copy = (told){
         .serial = w->serial,
+        .number = w->number,
         .ident = w->thread,
         .operation = w->operation,
         .object = w->object,
@@ -113,62 +113,40 @@ copy_waits(snapshot *copies)
     return 0;
 }
 
-static int
-copy_threads(snapshot *copies)
-{
-    size_t room = 0;
-    while ((copies->thread_count = waiter_copy_threads(copies->threads, room)) > room) {
-        room = copies->thread_count + 8;
-        free(copies->threads);
-        copies->threads = malloc(room * sizeof(waiter_numbered));
-        if (copies->threads == NULL) {
-            copies->thread_count = 0;
-            return -1;
-        }
-    }
-    return 0;
-}
-
-/* The ident of the thread of that number, or 0. */
-static unsigned long
-ident_of(const snapshot *copies, uint64_t number)
-{
-    size_t from = 0, to = copies->thread_count;
-    while (from < to) {
-        size_t middle = (from + to) / 2;
-        uint64_t found = copies->threads[middle].number;
-        if (found == number) {
-            return copies->threads[middle].ident;
-        }
-        if (found > number) {
-            from = middle + 1;
-        }
-        else {
-            to = middle;
-        }
-    }
-    return 0;
-}
-
 /* The ident of a Thread, or 0. */
-static PyObject *
+static unsigned long
 ident_of_thread(module_state *state, PyObject *thread)
 {
     PyObject *ident = PyObject_GetAttr(thread, state->str__ident);
-    if (ident == NULL || !PyLong_Check(ident)) {
+    unsigned long value = ident != NULL && PyLong_Check(ident) ? PyLong_AsUnsignedLong(ident) : 0;
+    Py_XDECREF(ident);
+    if (PyErr_Occurred()) {
         PyErr_Clear();
-        Py_XSETREF(ident, PyLong_FromLong(0));
+        return 0;
     }
-    return ident;
+    return value;
+}
+
+static bool
+is_for_end(module_state *state, const told *wait)
+{
+    return wait->operation == WAIT_JOIN && PyObject_TypeCheck(wait->object, state->thread_type);
+}
+
+/* The ident of the thread that has what is waited for, or is to be joined, or 0. */
+static unsigned long
+holder_of(module_state *state, const told *wait)
+{
+    if (is_for_end(state, wait)) {
+        return ident_of_thread(state, wait->object);
+    }
+    return wait->holder == 0 ? 0 : waiter_ident(wait->holder);
 }
 
 static PyObject *
-to_tuple(module_state *state, const snapshot *copies, const told *wait, int64_t now)
+to_tuple(const told *wait, unsigned long holder, int64_t now)
 {
-    PyObject *remaining = NULL, *holder = NULL;
-    bool joins = wait->operation == WAIT_JOIN && PyObject_TypeCheck(wait->object, state->thread_type);
-    holder = joins ? ident_of_thread(state, wait->object)
-                   : PyLong_FromUnsignedLong(wait->holder == 0 ? 0 : ident_of(copies, wait->holder));
+    PyObject *remaining;
     if (wait->deadline == PARK_FOREVER) {
         remaining = Py_NewRef(Py_None);
     }
@@ -177,15 +155,24 @@ to_tuple(module_state *state, const snapshot *copies, const told *wait, int64_t 
         remaining = PyFloat_FromDouble(left > 0 ? (double)left / PARK_SECOND : 0);
     }
     PyObject *tuple = NULL;
-    if (holder != NULL && remaining != NULL) {
-        tuple = Py_BuildValue("(KksOdOOO)", (unsigned long long)wait->serial, wait->ident,
+    if (remaining != NULL) {
+        tuple = Py_BuildValue("(KksOdOkO)", (unsigned long long)wait->serial, wait->ident,
                               wait_operation_names[wait->operation], wait->object,
                               (double)(now - wait->started) / PARK_SECOND, remaining, holder,
                               wait->busy ? Py_True : Py_False);
+        Py_DECREF(remaining);
     }
-    Py_XDECREF(holder);
-    Py_XDECREF(remaining);
     return tuple;
+}
+
+/* Returns -1 with an exception set. */
+static int
+append_told(PyObject *list, const told *wait, unsigned long holder, int64_t now)
+{
+    PyObject *tuple = to_tuple(wait, holder, now);
+    int status = tuple == NULL ? -1 : PyList_Append(list, tuple);
+    Py_XDECREF(tuple);
+    return status;
 }
 
 static PyObject *
@@ -194,11 +181,10 @@ to_list(module_state *state, const snapshot *copies)
     int64_t now = park_now();
     PyObject *list = PyList_New(0);
     for (size_t i = 0; list != NULL && i < copies->count; i++) {
-        PyObject *tuple = to_tuple(state, copies, &copies->waits[i], now);
-        if (tuple == NULL || PyList_Append(list, tuple) < 0) {
+        const told *wait = &copies->waits[i];
+        if (append_told(list, wait, holder_of(state, wait), now) < 0) {
             Py_CLEAR(list);
         }
-        Py_XDECREF(tuple);
     }
     return list;
 }
@@ -214,13 +200,80 @@ static PyObject *
 waits(PyObject *module, PyObject *Py_UNUSED(ignored))
 {
     snapshot copies = {0};
-    bool copied = copy_waits(&copies) == 0 && copy_threads(&copies) == 0;
+    bool copied = copy_waits(&copies) == 0;
     PyObject *list = copied ? to_list(module_get_state(module), &copies) : PyErr_NoMemory();
     for (size_t i = 0; i < copies.count; i++) {
         Py_DECREF(copies.waits[i].object);
     }
     free(copies.waits);
-    free(copies.threads);
+    return list;
+}
+
+/* Copies the innermost wait of the thread with that number. Returns whether there is one. */
+static bool
+copy_wait_of(uint64_t number, void *interpreter, told *copy)
+{
+    waiter *w = waiter_told(number);
+    if (w == NULL || !copy_wait(w, interpreter, copy)) {
+        return false;
+    }
+    if (copy->number != number) {
+        /* The wait has ended meanwhile, and the waiter is in another one. */
+        Py_DECREF(copy->object);
+        return false;
+    }
+    return true;
+}
+
+/* Where a walk has been, by serials, which are never 0. A chain may end in a cycle that its first wait is not part of: so the wait is remembered at
+ * which it was after 1, 2, 4, 8 ... steps, and one of these is met again. */
+typedef struct {
+    uint64_t first;
+    uint64_t remembered;
+    size_t steps;
+} walk;
+
+/* Whether the walk has not been there before, as far as it remembers. */
+static bool
+walk_on(walk *self, uint64_t serial)
+{
+    if (serial == self->first || serial == self->remembered) {
+        return false;
+    }
+    if (self->steps == 0) {
+        self->first = serial;
+    }
+    if ((self->steps & (self->steps - 1)) == 0) {
+        self->remembered = serial;
+    }
+    self->steps++;
+    return true;
+}
+
+PyDoc_STRVAR(
+    chain_of_waits_doc,
+    "_chain_of_waits($module, /)\n--\n\n"
+    "Return the innermost wait of this thread, that of the thread that has what this one waits for, and so on.\n\n"
+    "Tuples as from _waits(). It ends with a wait for what no thread has that waits itself, or comes round.");
+
+static PyObject *
+chain_of_waits(PyObject *module, PyObject *Py_UNUSED(ignored))
+{
+    module_state *state = module_get_state(module);
+    void *interpreter = PyInterpreterState_Get();
+    int64_t now = park_now();
+    PyObject *list = PyList_New(0);
+    walk walked = {0};
+    told copy;
+    for (uint64_t number = waiter_thread(); list != NULL && copy_wait_of(number, interpreter, &copy);) {
+        bool is_new = walk_on(&walked, copy.serial);
+        unsigned long holder = is_new ? holder_of(state, &copy) : 0;
+        number = holder == 0 ? 0 : copy.holder != 0 ? copy.holder : waiter_number(holder);
+        if (is_new && append_told(list, &copy, holder, now) < 0) {
+            Py_CLEAR(list);
+        }
+        Py_DECREF(copy.object);
+    }
     return list;
 }
 
@@ -245,6 +298,7 @@ watch_waits(PyObject *Py_UNUSED(module), PyObject *args)
 
 static PyMethodDef waits_functions[] = {
     {"_waits", waits, METH_NOARGS, waits_doc},
+    {"_chain_of_waits", chain_of_waits, METH_NOARGS, chain_of_waits_doc},
     {"_watch_waits", watch_waits, METH_VARARGS, watch_waits_doc},
     {NULL},
 };
