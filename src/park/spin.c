@@ -122,6 +122,15 @@ look_between_yields(parker *parker, int64_t now)
     return false;
 }
 
+/* Where nothing is known yet, many may come before anybody's wait is over: they need not all look. */
+static void
+note_in_vain(spin_record *known)
+{
+    uint32_t unknown = 0;
+    atomic_compare_exchange_strong_explicit(&known->mean[SPIN_LOOK], &unknown, LOOK_AT_MOST, memory_order_relaxed,
+                                            memory_order_relaxed);
+}
+
 void
 spin_begin(spin *self, const void *place, parker *parker, int64_t now, int64_t deadline)
 {
@@ -139,6 +148,7 @@ spin_begin(spin *self, const void *place, parker *parker, int64_t now, int64_t d
         self->way = SPIN_LOOK;
         self->found = count < 2 ? look_between_yields(parker, now) : look(parker, now, end < deadline ? end : deadline);
         if (!self->found) {
+            note_in_vain(known);
             park_has_looked();
         }
     }
