@@ -21,8 +21,13 @@
  * calculates. That happens every few milliseconds only: those that want it had better be in line for it then. (Who waits
  * long in such a line has nobody stand behind it on that account.) */
 #define TAKEN_BY_FORCE 1000000
-/* How many then, however many there are: thousands would be in each other's way. */
-#define IN_LINE_AT_MOST 128
+/* How long it takes at most until one that is sent asks for the interpreter, nanoseconds, where the cores are there for
+ * it: in a mean, of which each time is one in so many, and counts so much at most. Where something else keeps them busy a
+ * few take milliseconds, and most come at once: these count less. */
+#define COMES_WITHIN 100000
+#define COMES_AT_MOST 4000000
+#define SLOW_ONE_IN 16
+#define QUICK_ONE_IN 64
 /* If nobody has arrived for so long, nanoseconds, those on their way count no more. */
 #define LOST_AFTER 10000000
 /* How long to look for the interpreter to be let go, nanoseconds, and how much of that is left after each time that it
@@ -47,6 +52,11 @@ static waiter *watching; /* who sleeps no longer than LOST_AFTER; NULL: nobody *
 static waiter *first_put_off;
 static waiter *last_put_off;
 static bool ended;
+
+/* How long it takes until one that is sent asks for the interpreter: the mean, and the one that is looked at now. */
+static _Atomic int64_t comes_within;
+static uint32_t timed;
+static int64_t timed_since;
 
 /* Whether a thread has the interpreter that came for it after a wait, as far as is known: the interpreter changes hands
  * in other ways too. It is a hint, and never waited for without a limit; so is all that follows. What the threads tell
@@ -130,6 +140,34 @@ still_on_their_way(void)
     return admission_on_their_way();
 }
 
+/* Measures how long it takes until the latest that was sent is there. */
+static void
+time_latest(int64_t now)
+{
+    timed = sent;
+    timed_since = now;
+}
+
+static void
+note_time(uint32_t ticket, int64_t asked)
+{
+    if (ticket == timed && timed_since != 0) {
+        int64_t took = asked - timed_since;
+        took = took < COMES_AT_MOST ? took : COMES_AT_MOST;
+        /* Relaxed: a measure, written by who has the interpreter only. */
+        int64_t mean = atomic_load_explicit(&comes_within, memory_order_relaxed);
+        mean += (took - mean) / (took > mean ? SLOW_ONE_IN : QUICK_ONE_IN);
+        atomic_store_explicit(&comes_within, mean, memory_order_relaxed);
+        timed_since = 0;
+    }
+}
+
+bool
+admission_is_slow(void)
+{
+    return atomic_load_explicit(&comes_within, memory_order_relaxed) > COMES_WITHIN; /* a measure */
+}
+
 static waiter *
 admit_first(void)
 {
@@ -147,7 +185,15 @@ admission_lets_come(waiter *w)
     if (w->admission != ADMISSION_ASLEEP) {
         return false;
     }
-    if (still_on_their_way() == 0 || !parker_sleeps(&w->parker)) {
+    int others = still_on_their_way();
+    if (others == 0 || !parker_sleeps(&w->parker)) {
+        admit(w);
+        return true;
+    }
+    if (others == 1 && first_put_off == NULL) {
+        time_latest(park_now());
+    }
+    if (admission_is_slow() && others < ADMISSION_IN_LINE) {
         admit(w);
         return true;
     }
@@ -268,7 +314,7 @@ int64_t
 admission_approach(void)
 {
     int64_t now = park_now();
-    if (claim()) {
+    if (claim() || (admission_is_slow() && crowd_is_behind())) {
         return ask(now);
     }
     int64_t nanoseconds = atomic_load_explicit(&look_for, memory_order_relaxed); /* a measure */
@@ -290,10 +336,15 @@ admission_enter(int64_t asked, int64_t now)
     }
     atomic_store_explicit(&taken, true, memory_order_relaxed);
     atomic_store_explicit(&taken_on, current_core(), memory_order_relaxed);
-    int at_most = now - asked > TAKEN_BY_FORCE && entered < asked ? IN_LINE_AT_MOST : 1;
+    bool all = (now - asked > TAKEN_BY_FORCE && entered < asked) || (admission_is_slow() && still_on_their_way() == 0);
+    int at_most = all ? ADMISSION_IN_LINE : 1;
     entered = now;
     while (first_put_off != NULL && still_on_their_way() < at_most) {
-        parker_unpark(&admit_first()->parker);
+        waiter *next = admit_first();
+        if (admission_on_their_way() == 1) {
+            time_latest(now);
+        }
+        parker_unpark(&next->parker);
     }
 }
 
@@ -312,6 +363,7 @@ admission_arrive(waiter *w, int64_t asked, int64_t now)
 {
     if (w->admission == ADMISSION_ON_ITS_WAY) {
         arrive_with(w->ticket, now);
+        note_time(w->ticket, asked);
     }
     else if (w->admission == ADMISSION_PUT_OFF) {
         take_from_list(w);

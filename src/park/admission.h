@@ -18,12 +18,18 @@
  * A thread on its way waits a moment, looking, for the one that has the interpreter to let go of it: who asks for it
  * earlier sleeps until it is handed over by the kernel, which takes far longer than most turns.
  *
+ * Where those who are sent take long to come, because other programs keep the cores busy, many are sent at once: one after
+ * the other would wait for its turn of a core, and the interpreter with it.
+ *
  * All of this is for the threads of one interpreter, which guards it: every function but admission_let_go and
  * admission_approach is called by the thread that has it. Free-threaded, there is nothing to come for. */
 #ifndef PARK_ADMISSION_H
 #define PARK_ADMISSION_H
 
 #include "waiter.h"
+
+/* How many come at once where that is better than one after the other. Not all: thousands would be in each other's way. */
+#define ADMISSION_IN_LINE 128
 
 #ifndef PARK_FREE_THREADED
 
@@ -50,6 +56,9 @@ int64_t admission_watch(waiter *w, int64_t deadline);
 
 /* The caller has let go of the interpreter. */
 void admission_let_go(waiter *next);
+
+/* Whether those who are sent take long to come, as something else keeps the cores busy. */
+bool admission_is_slow(void);
 
 /* How many are on their way. */
 int admission_on_their_way(void);
@@ -98,6 +107,12 @@ admission_sleep(waiter *w)
 {
     (void)w;
     return NULL;
+}
+
+static inline bool
+admission_is_slow(void)
+{
+    return false;
 }
 
 static inline int

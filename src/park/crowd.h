@@ -36,6 +36,14 @@ crowd_is_on_its_way(void)
     return atomic_load_explicit(&crowd_on_its_way, memory_order_relaxed) != 0;
 }
 
+/* For one that is on its way itself: whether others are, too. */
+static inline bool
+crowd_is_behind(void)
+{
+    /* Relaxed: a hint. */
+    return atomic_load_explicit(&crowd_on_its_way, memory_order_relaxed) > 1;
+}
+
 /* Whether there are more threads that could do with a core than cores. */
 bool crowd_is_large(void);
 

@@ -1,6 +1,7 @@
 /* The waiting half of permits.h. */
 #include "permits.h"
 
+#include "../park/admission.h"
 #include "../park/dice.h"
 
 /* For how long to try before sleeping, nanoseconds, while nobody waits. */
@@ -68,7 +69,8 @@ alert_next(permits *self)
 {
     waiter *first = waitqueue_first(&self->queue);
     waiter *w = first;
-    for (int count = 0; w != NULL && count < ALERTED_AT_MOST; count++) {
+    int at_most = admission_is_slow() ? ADMISSION_IN_LINE : ALERTED_AT_MOST;
+    for (int count = 0; w != NULL && count < at_most; count++) {
         if (w->state == WAITER_WAITING && w->since == 0) {
             w->state = WAITER_ALERTED;
             waiter_wake(w);

@@ -353,6 +353,19 @@ SCENARIO(looking_that_costs_more_than_it_saves_is_rare)
     CHECK(looked < 100, "%d of 1000 waits looked", looked);
 }
 
+/* Where many come one after the other and nobody is woken yet, the first alone finds out that looking is in vain. */
+SCENARIO(where_one_has_looked_in_vain_the_next_sleeps)
+{
+    parker parkers[2];
+    spin attempts[2];
+    for (int i = 0; i < 2; i++) {
+        make_parker(&parkers[i]);
+        spin_begin(&attempts[i], &parkers[0], &parkers[i], park_now(), lost_deadline());
+    }
+    CHECK(attempts[0].way == SPIN_LOOK && !attempts[0].found, "the first: %d", attempts[0].way);
+    CHECK(attempts[1].way == SPIN_SLEEP, "the second looks, too");
+}
+
 static void
 use_one_core(void)
 {
@@ -1198,6 +1211,20 @@ let_herd_go(herd *self, pthread_t *threads)
     CHECK(admission_on_their_way() == 0, "%d are still on their way", admission_on_their_way());
 }
 
+#ifndef PARK_FREE_THREADED
+
+static int
+count_put_off(herd *self)
+{
+    int count = 0;
+    for (int i = 0; i < HERD; i++) {
+        count += self->waiters[i]->admission == ADMISSION_PUT_OFF;
+    }
+    return count;
+}
+
+#endif
+
 SCENARIO(with_a_gil_a_herd_is_not_woken_at_once)
 {
     herd self = {.gil = PTHREAD_MUTEX_INITIALIZER, .deadline = PARK_FOREVER};
@@ -1206,11 +1233,7 @@ SCENARIO(with_a_gil_a_herd_is_not_woken_at_once)
     waiters_grant(waitqueue_take_all(&self.queue), 0);
 #ifndef PARK_FREE_THREADED
     CHECK(admission_on_their_way() == 1, "%d are on their way", admission_on_their_way());
-    int put_off = 0;
-    for (int i = 0; i < HERD; i++) {
-        put_off += self.waiters[i]->admission == ADMISSION_PUT_OFF;
-    }
-    CHECK(put_off == HERD - 1, "%d are put off", put_off);
+    CHECK(count_put_off(&self) == HERD - 1, "%d are put off", count_put_off(&self));
 #endif
     let_herd_go(&self, threads);
 }
@@ -1311,6 +1334,44 @@ SCENARIO(with_a_gil_those_who_were_lost_are_forgotten)
     }
     waiter_end(never[1]);
     waiter_end(never[0]);
+#endif
+}
+
+#ifndef PARK_FREE_THREADED
+
+/* One is sent, and then the herd; the one asks for the GIL after so long. */
+static void
+wake_herd_behind(herd *self, waiter *first, int64_t late)
+{
+    lose_one(first);
+    int64_t asked = admission_approach();
+    waiters_grant(waitqueue_take_all(&self->queue), 0);
+    asked = late == 0 ? asked : park_now() + late;
+    admission_arrive(first, asked, asked);
+}
+
+#endif
+
+/* Where other programs keep the cores busy, one after the other would wait for each other's turn of a core. */
+SCENARIO(with_a_gil_all_come_where_one_takes_long)
+{
+#ifndef PARK_FREE_THREADED
+    enum { ROUNDS = 1000, LATE = 4 * MILLISECOND };
+    herd self = {.gil = PTHREAD_MUTEX_INITIALIZER, .deadline = PARK_FOREVER};
+    waiter *first = begin_restricted();
+    int round = 0;
+    do {
+        pthread_t threads[HERD];
+        self.waiting = self.gone_on = 0;
+        gather_herd(&self, threads);
+        bool is_slow = admission_is_slow();
+        CHECK(is_slow == (round > 0), "slow at first, or not when one has taken long");
+        wake_herd_behind(&self, first, is_slow ? 0 : LATE);
+        CHECK(count_put_off(&self) == 0, "round %d: %d are put off", round, count_put_off(&self));
+        let_herd_go(&self, threads);
+    } while (admission_is_slow() && ++round < ROUNDS);
+    CHECK(round > 1 && round < ROUNDS, "%d rounds", round);
+    waiter_end(first);
 #endif
 }
 
@@ -2032,6 +2093,7 @@ static const scenario scenarios[] = {
     ENTRY(long_waits_hardly_look),
     ENTRY(polling_hardly_looks),
     ENTRY(looking_that_costs_more_than_it_saves_is_rare),
+    ENTRY(where_one_has_looked_in_vain_the_next_sleeps),
     ENTRY(on_one_core_looking_lets_the_other_thread_run),
     ENTRY(on_one_core_nobody_looks_for_long),
     ENTRY(cores_are_those_that_control_groups_allow),
@@ -2059,6 +2121,7 @@ static const scenario scenarios[] = {
     ENTRY(with_a_gil_those_who_never_arrive_hold_nobody_up),
     ENTRY(with_a_gil_those_who_were_lost_are_forgotten),
     ENTRY(with_a_gil_a_long_wait_brings_a_line_with_an_end),
+    ENTRY(with_a_gil_all_come_where_one_takes_long),
     ENTRY(with_a_gil_the_end_puts_nobody_off),
     ENTRY(with_a_gil_it_is_due_to_who_asks_for_long),
     ENTRY(with_a_gil_nobody_is_forgotten),
