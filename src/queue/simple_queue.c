@@ -212,7 +212,7 @@ put(simple_queue *self, PyObject *item)
     if (__builtin_expect(!add(self, item, &none), 0) && add_with_block(self, item) < 0) {
         return NULL;
     }
-    permits_give(&self->permits, 1, PERMITS_MAX);
+    permits_give_to_any(&self->permits, 1, PERMITS_MAX);
     wait_hand_over();
     Py_RETURN_NONE;
 }

@@ -387,6 +387,22 @@ permits_give_slow(permits *self, int64_t count, int64_t limit)
     return given;
 }
 
+bool
+permits_give_to_any_slow(permits *self, int64_t count, int64_t limit)
+{
+    waitqueue_lock(&self->queue);
+    /* The latest one goes on at once if it is not asleep yet; the first has to be woken, and has been idle for longest. */
+    waiter *last = waitqueue_last(&self->queue);
+    bool given = count == 1 && last != NULL && last->state == WAITER_WAITING && !parker_sleeps(&last->parker) &&
+                 permits_count(self) == 0 && add_and_update(self, count, limit);
+    if (given) {
+        last->state = WAITER_WOKEN;
+        waiter_wake(last);
+    }
+    waitqueue_unlock(&self->queue);
+    return given || permits_give_slow(self, count, limit);
+}
+
 void
 permits_join(permits *self, waiter *w)
 {

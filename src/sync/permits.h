@@ -41,6 +41,7 @@ typedef struct {
 /* The slow halves of the functions below. */
 int permits_take_slow(permits *self, int64_t wait, int64_t limit, wait_operation operation, PyObject *object);
 bool permits_give_slow(permits *self, int64_t count, int64_t limit);
+bool permits_give_to_any_slow(permits *self, int64_t count, int64_t limit);
 int permits_lock_slow(permits *self, int64_t wait, wait_operation operation, PyObject *object);
 
 static inline void
@@ -81,15 +82,13 @@ permits_take(permits *self, int64_t wait, int64_t limit, wait_operation operatio
     return permits_try_take(self) ? 1 : wait == 0 ? 0 : permits_take_slow(self, wait, limit, operation, object);
 }
 
-/* Gives back, or adds, `count` of them, if there are no more than `limit` then, which is at most PERMITS_MAX.
- * Returns whether it did. */
 static inline bool
-permits_give(permits *self, int64_t count, int64_t limit)
+permits_give_by(permits *self, int64_t count, int64_t limit, bool (*give_slow)(permits *, int64_t, int64_t))
 {
     for (;;) {
         int64_t seen = word_load(&self->word);
         if (seen & PERMITS_CONTENDED) {
-            return permits_give_slow(self, count, limit);
+            return give_slow(self, count, limit);
         }
         if (seen / PERMITS_ONE > limit - count) {
             return false;
@@ -98,6 +97,21 @@ permits_give(permits *self, int64_t count, int64_t limit)
             return true;
         }
     }
+}
+
+/* Gives back, or adds, `count` of them, if there are no more than `limit` then, which is at most PERMITS_MAX.
+ * Returns whether it did. */
+static inline bool
+permits_give(permits *self, int64_t count, int64_t limit)
+{
+    return permits_give_by(self, count, limit, permits_give_slow);
+}
+
+/* The same, where it does not matter which of those that wait gets one. */
+static inline bool
+permits_give_to_any(permits *self, int64_t count, int64_t limit)
+{
+    return permits_give_by(self, count, limit, permits_give_to_any_slow);
 }
 
 /* Locks: the same for one permit. */
