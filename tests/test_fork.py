@@ -104,8 +104,8 @@ def use(wait: Wait) -> None:
 
 def release_all(wait: Wait, threads: list[threading.Thread], end: bool = True) -> None:
     """Lets go one thread after the other."""
-    while any(thread.is_alive() for thread in threads):
-        before = sum(thread.is_alive() for thread in threads)
+    # Counted once: they may all have ended between two looks.
+    while before := sum(thread.is_alive() for thread in threads):
         wait.let_go()
         wait_until(lambda before=before: sum(thread.is_alive() for thread in threads) < before)
     if end and isinstance(wait, RLockWait):
