@@ -358,6 +358,14 @@ MUTATIONS = [
         "",
     ),
     Mutation(
+        "the one that is told of a permit for anybody is not woken",
+        "sync/permits.c",
+        "        last->state = WAITER_WOKEN;\n        waiter_wake(last);\n",
+        "        last->state = WAITER_WOKEN;\n",
+        "permits_for_any",
+        "a wake was lost",
+    ),
+    Mutation(
         "who is handed a lock does not have it, as it is told",
         "sync/permits.c",
         "        set_holder(self, first->number);\n",

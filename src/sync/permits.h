@@ -13,7 +13,8 @@
  * - Barging. A permit that is given back can be taken by whoever comes first; the first in the queue is woken and tries
  *   again, still in its place. While there are permits, as many of the first waiters as there are permits are WOKEN:
  *   all that change the permits or the queue keep this true, so no wake is lost. A waiter that leaves, because of a
- *   timeout or an exception, wakes those that it stood for.
+ *   timeout or an exception, wakes those that it stood for. (A single permit that is for any may have the last waiter
+ *   WOKEN instead, which stands for all others then.)
  * - Hand-over. A waiter that has waited for PERMITS_FAIR_AFTER is given the next permit directly: nobody starves. Those
  *   that a condition sends are only counted as waiting once they were woken for a permit that was gone by then: they all
  *   come at once, and while one that is given the permit waits for the GIL, nobody else could have it.

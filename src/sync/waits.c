@@ -225,8 +225,8 @@ copy_wait_of(uint64_t number, void *interpreter, told *copy)
     return true;
 }
 
-/* Where a walk has been, by serials, which are never 0. A chain may end in a cycle that its first wait is not part of: so the wait is remembered at
- * which it was after 1, 2, 4, 8 ... steps, and one of these is met again. */
+/* Where a walk has been, by serials, which are never 0. A chain may end in a cycle that its first wait is not part of: so
+ * the wait is remembered at which it was after 1, 2, 4, 8 ... steps, and one of these is met again. */
 typedef struct {
     uint64_t first;
     uint64_t remembered;

@@ -237,6 +237,44 @@ semaphore_with_timeout(void)
     CHECK(taken_count == 1, "permits that were taken");
 }
 
+static void
+give_one_to_any(void *ignored)
+{
+    (void)ignored;
+    permits_give_to_any(&some, 1, PERMITS_MAX);
+}
+
+static void
+in_python_give_one_to_any(void *ignored)
+{
+    python(give_one_to_any, ignored);
+}
+
+/* Two come and two permits, each for whoever is awake. */
+static void
+permits_for_any(void)
+{
+    permits_init(&some, 0);
+    explore_start(in_python_take_one, NULL);
+    explore_start(in_python_take_one, NULL);
+    in_python_give_one_to_any(NULL);
+    in_python_give_one_to_any(NULL);
+    explore_join_all();
+    CHECK(taken_count == 2 && permits_count(&some) == 0, "permits");
+}
+
+/* The one that is awake may give up at that moment. */
+static void
+permit_for_any_with_timeout(void)
+{
+    permits_init(&some, 0);
+    explore_start(in_python_take_one, NULL);
+    explore_start(in_python_take_with_timeout, NULL);
+    in_python_give_one_to_any(NULL);
+    explore_join_all();
+    CHECK(taken_count == 1, "permits that were taken");
+}
+
 static int
 raise(void)
 {
@@ -263,11 +301,11 @@ take_interrupted(void)
 }
 
 static void
-interrupted(int (*handler)(void))
+interrupted(int (*handler)(void), void (*in_python_give)(void *))
 {
     explore_be_main_thread();
     permits_init(&some, 0);
-    explore_start(in_python_give_one, NULL);
+    explore_start(in_python_give, NULL);
     explore_start(in_python_take_one, NULL);
     explore_enter_python();
     explore_send_signal(handler);
@@ -284,7 +322,13 @@ interrupted(int (*handler)(void))
 static void
 semaphore_with_a_handler_that_raises(void)
 {
-    interrupted(raise);
+    interrupted(raise, in_python_give_one);
+}
+
+static void
+permit_for_any_with_a_handler_that_raises(void)
+{
+    interrupted(raise, in_python_give_one_to_any);
 }
 
 static void
@@ -883,6 +927,9 @@ const explore_scenario explore_scenarios[] = {
     SCENARIO(semaphore_with_timeout),
     SCENARIO(semaphore_with_a_handler),
     SCENARIO(semaphore_with_a_handler_that_raises),
+    SCENARIO(permits_for_any),
+    SCENARIO(permit_for_any_with_timeout),
+    SCENARIO(permit_for_any_with_a_handler_that_raises),
     SCENARIO(semaphore_kept_waiting_with_a_handler),
     SCENARIO(nobody_starves),
     SCENARIO(event_of_two),
