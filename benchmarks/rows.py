@@ -108,6 +108,7 @@ def all_rows() -> list[Row]:
         program("queue.Queue, ping-pong", bench.queue_round_trips("Queue")),
         program("queue.SimpleQueue, ping-pong", bench.queue_round_trips("SimpleQueue")),
         program("whispers: 200 queues, 200 threads", programs.whispers(200), least=1000),
+        program("pipeline of 3 stages, one item at a time", programs.pipeline(3)),
         program("20 workers between two queues", programs.workers_between_queues(20), least=1000),
         program("ThreadPoolExecutor, many tasks", programs.pool_many, least=300),
         program("ThreadPoolExecutor, one at a time", programs.pool_one_by_one),

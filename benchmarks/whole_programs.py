@@ -14,7 +14,7 @@ import subprocess
 import sys
 from _thread import allocate_lock
 from collections.abc import Callable
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from time import sleep
 from types import ModuleType, SimpleNamespace
@@ -121,6 +121,28 @@ def whispers(threads: int) -> Callable[[Any, int], Cost]:
             return cost_since(begin)
 
         return time_inside(threading, start_and_listen, *map(pass_on, range(threads)))
+
+    return run
+
+
+def pipeline(stages: int) -> Callable[[Any, int], Cost]:
+    """An item goes through a chain of threads, and the next one only once it has come out at the end."""
+
+    def run(threading: Any, rounds: int) -> Cost:
+        queues = [library_over(threading).Queue() for _ in range(stages + 1)]
+
+        def work(stage: int) -> None:
+            for _ in range(rounds):
+                queues[stage + 1].put(queues[stage].get() + 1)
+
+        def feed() -> Cost:
+            begin = read_meter()
+            for _ in range(rounds):
+                queues[0].put(0)
+                assert queues[-1].get() == stages
+            return cost_since(begin)
+
+        return time_inside(threading, feed, *(partial(work, stage) for stage in range(stages)))
 
     return run
 
