@@ -29,12 +29,9 @@ crowd_set_on_its_way(int count)
     atomic_store_explicit(&crowd_on_its_way, count, memory_order_relaxed);
 }
 
-static inline bool
-crowd_is_on_its_way(void)
-{
-    /* Relaxed: a hint. */
-    return atomic_load_explicit(&crowd_on_its_way, memory_order_relaxed) != 0;
-}
+/* Whether somebody could do with the core of one that looks: who is on its way, or the one that works, where those that
+ * look would have all of them. */
+bool crowd_wants_a_core(void);
 
 /* For one that is on its way itself: whether others are, too. */
 static inline bool
@@ -44,7 +41,11 @@ crowd_is_behind(void)
     return atomic_load_explicit(&crowd_on_its_way, memory_order_relaxed) > 1;
 }
 
-/* Whether there are more threads that could do with a core than cores. */
+/* How many may look at once: more than there are cores, as they let each other have one between two looks, unless other
+ * programs take it then. (In a ring of four threads three wait for the next turn, which is that of one of them.) */
+int crowd_at_most(void);
+
+/* Whether there are more than that, with those on their way. */
 bool crowd_is_large(void);
 
 /* In a child after a fork, in its only thread: nobody else is there. */

@@ -101,7 +101,7 @@ look(parker *parker, int64_t now, int64_t end)
             guard_pause();
         }
         now = park_now();
-        if (crowd_is_on_its_way()) {
+        if (crowd_wants_a_core()) {
             now = yield_core(now);
         }
     } while (now < end && !crowd_is_large());
@@ -135,7 +135,6 @@ void
 spin_begin(spin *self, const void *place, parker *parker, int64_t now, int64_t deadline)
 {
     spin_record *known = record_of(place);
-    int count = cores_count();
     self->known = known;
     self->way = SPIN_SLEEP;
     self->found = false;
@@ -143,10 +142,11 @@ spin_begin(spin *self, const void *place, parker *parker, int64_t now, int64_t d
     if (choose(known) == SPIN_SLEEP) {
         return;
     }
-    if (crowd_begin_to_look() < (count < 2 ? 2 : count)) {
+    if (crowd_begin_to_look() < crowd_at_most()) {
         int64_t end = park_later(now, look_for(known));
         self->way = SPIN_LOOK;
-        self->found = count < 2 ? look_between_yields(parker, now) : look(parker, now, end < deadline ? end : deadline);
+        self->found =
+            cores_count() < 2 ? look_between_yields(parker, now) : look(parker, now, end < deadline ? end : deadline);
         if (!self->found) {
             note_in_vain(known);
             park_has_looked();

@@ -38,3 +38,9 @@ yield_core(int64_t now)
     atomic_store_explicit(&left_out, many, memory_order_relaxed);
     return after;
 }
+
+bool
+yield_is_lost(void)
+{
+    return atomic_load_explicit(&left_out, memory_order_relaxed) > LEFT_OUT / 2;
+}

@@ -6,9 +6,13 @@
 #ifndef PARK_YIELD_H
 #define PARK_YIELD_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 /* Lets others have the core, or not. Returns the time afterwards: it is `now` before. */
 int64_t yield_core(int64_t now);
+
+/* Whether other programs have had it of late, when it was left to others. */
+bool yield_is_lost(void);
 
 #endif

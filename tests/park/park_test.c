@@ -27,9 +27,11 @@
 
 #include "park/admission.h"
 #include "park/cores.h"
+#include "park/crowd.h"
 #include "park/fork.h"
 #include "park/spin.h"
 #include "park/waitqueue.h"
+#include "park/yield.h"
 
 #define SCENARIO(name) static void name(void)
 
@@ -364,6 +366,67 @@ SCENARIO(where_one_has_looked_in_vain_the_next_sleeps)
     }
     CHECK(attempts[0].way == SPIN_LOOK && !attempts[0].found, "the first: %d", attempts[0].way);
     CHECK(attempts[1].way == SPIN_SLEEP, "the second looks, too");
+}
+
+/* Looks for a token that is there, beside so many others that look. */
+static spin_way
+look_beside(int others)
+{
+    parker parker;
+    spin attempt;
+    make_parker(&parker);
+    parker_unpark(&parker);
+    for (int i = 0; i < others; i++) {
+        crowd_begin_to_look();
+    }
+    spin_begin(&attempt, &parker, &parker, park_now(), lost_deadline());
+    for (int i = 0; i < others; i++) {
+        crowd_end_to_look();
+    }
+    return attempt.way;
+}
+
+/* Those of a chain of threads that wait for their turn, of which one works: twice as many as there are cores, not more. */
+SCENARIO(more_threads_look_than_there_are_cores)
+{
+    int count = cores_count();
+    CHECK(look_beside(count) == SPIN_LOOK, "nobody looks beside as many as there are cores");
+    CHECK(look_beside(2 * count) == SPIN_SLEEP, "too many look");
+}
+
+/* Not where another program takes the core when those that look let each other have it: such a yield takes long, and others
+ * later do not. */
+SCENARIO(fewer_look_where_others_take_the_core)
+{
+    int count = cores_count();
+    if (count < 2) {
+        return;
+    }
+    yield_core(park_now() - 10 * MILLISECOND);
+    CHECK(look_beside(count) == SPIN_SLEEP, "too many look");
+    CHECK(look_beside(count - 1) == SPIN_LOOK, "too few look");
+    for (int i = 0; i < 1000; i++) {
+        yield_core(park_now() + SECOND);
+    }
+    CHECK(look_beside(count) == SPIN_LOOK, "and still too few, long afterwards");
+}
+
+/* Who looks lets others have the core where those that look would have all of them, or somebody is on its way. */
+SCENARIO(who_looks_gives_the_core_to_those_who_work)
+{
+    CHECK(!crowd_wants_a_core(), "nobody is there");
+    crowd_set_on_its_way(1);
+    CHECK(crowd_wants_a_core(), "one is on its way");
+    crowd_set_on_its_way(0);
+    for (int i = 1; i < cores_count(); i++) {
+        crowd_begin_to_look();
+        CHECK(!crowd_wants_a_core(), "there is a core left beside %d", i);
+    }
+    crowd_begin_to_look();
+    CHECK(crowd_wants_a_core(), "all cores have somebody who looks");
+    while (crowd_looking > 0) {
+        crowd_end_to_look();
+    }
 }
 
 static void
@@ -2093,6 +2156,9 @@ static const scenario scenarios[] = {
     ENTRY(long_waits_hardly_look),
     ENTRY(polling_hardly_looks),
     ENTRY(looking_that_costs_more_than_it_saves_is_rare),
+    ENTRY(more_threads_look_than_there_are_cores),
+    ENTRY(fewer_look_where_others_take_the_core),
+    ENTRY(who_looks_gives_the_core_to_those_who_work),
     ENTRY(where_one_has_looked_in_vain_the_next_sleeps),
     ENTRY(on_one_core_looking_lets_the_other_thread_run),
     ENTRY(on_one_core_nobody_looks_for_long),
