@@ -35,17 +35,6 @@ call_no_arguments(PyObject *callable, PyObject *const *args, size_t flags, PyObj
     return self->definition->ml_meth(args[0], NULL);
 }
 
-static PyObject *
-call_one_argument(PyObject *callable, PyObject *const *args, size_t flags, PyObject *keywords)
-{
-    method *self = (method *)callable;
-    Py_ssize_t count = PyVectorcall_NARGS(flags);
-    if (count != 2 || keywords != NULL || !has_object(self, args, count)) {
-        return PyObject_Vectorcall(self->native, args, flags, keywords);
-    }
-    return self->definition->ml_meth(args[0], args[1]);
-}
-
 typedef PyObject *(*function_of_array)(PyObject *, PyObject *const *, Py_ssize_t);
 
 static PyObject *
@@ -88,18 +77,8 @@ is_function(method *self)
 static vectorcallfunc
 vectorcall_for(int flags)
 {
-    switch (flags) {
-    case METH_NOARGS:
-        return call_no_arguments;
-    case METH_O:
-        return call_one_argument;
-    case METH_FASTCALL:
-        return call_array;
-    case METH_FASTCALL | METH_KEYWORDS:
-        return call_keywords;
-    default:
-        return NULL;
-    }
+    assert(flags == METH_NOARGS || flags == METH_FASTCALL || flags == (METH_FASTCALL | METH_KEYWORDS));
+    return flags == METH_NOARGS ? call_no_arguments : flags == METH_FASTCALL ? call_array : call_keywords;
 }
 
 /* Steals the native. */
@@ -260,10 +239,6 @@ methods_add(PyObject *module, PyTypeObject *type, PyMethodDef *methods)
     int error = 0;
     for (PyMethodDef *definition = methods; error == 0 && definition->ml_name != NULL; definition++) {
         vectorcallfunc vectorcall = vectorcall_for(definition->ml_flags);
-        if (vectorcall == NULL) {
-            PyErr_Format(PyExc_SystemError, "%s.%s(): no such kind of method", type->tp_name, definition->ml_name);
-            return -1;
-        }
         PyObject *native = PyDescr_NewMethod(type, definition);
         PyObject *made = method_make(method_type, type, definition, vectorcall, native);
         error = made == NULL ? -1 : PyObject_SetAttrString((PyObject *)type, definition->ml_name, made);

@@ -8,7 +8,7 @@
 
 #include "../compat.h"
 
-/* Adds these methods (ended by one without a name) to the type. They are METH_NOARGS, METH_O, METH_FASTCALL, or
+/* Adds these methods (ended by one without a name) to the type. They are METH_NOARGS, METH_FASTCALL, or
  * METH_FASTCALL | METH_KEYWORDS. Returns 0, or -1 with an exception set. */
 int methods_add(PyObject *module, PyTypeObject *type, PyMethodDef *methods);
 
