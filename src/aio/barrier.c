@@ -247,12 +247,6 @@ wait_fail(coroutine *self, future *Py_UNUSED(awaited))
     }
 }
 
-/* For the coroutines that never wait. */
-static void
-never_fails(coroutine *Py_UNUSED(self), future *Py_UNUSED(awaited))
-{
-}
-
 static PySendResult
 return_none(int error, PyObject **result)
 {
@@ -288,9 +282,9 @@ exit_resume(coroutine *Py_UNUSED(self), future *Py_UNUSED(awaited), PyObject **r
 }
 
 static const coroutine_kind wait_kind = {"wait", "Barrier.wait", wait_resume, wait_fail};
-static const coroutine_kind reset_kind = {"reset", "Barrier.reset", reset_resume, never_fails};
-static const coroutine_kind abort_kind = {"abort", "Barrier.abort", abort_resume, never_fails};
-static const coroutine_kind exit_kind = {"__aexit__", "Barrier.__aexit__", exit_resume, never_fails};
+static const coroutine_kind reset_kind = {"reset", "Barrier.reset", reset_resume, NULL};
+static const coroutine_kind abort_kind = {"abort", "Barrier.abort", abort_resume, NULL};
+static const coroutine_kind exit_kind = {"__aexit__", "Barrier.__aexit__", exit_resume, NULL};
 
 /* Returns NULL with an exception set before __init__. */
 static module_state *

@@ -19,7 +19,7 @@ typedef struct {
     PySendResult (*resume)(coroutine *self, future *awaited, PyObject **result);
 
     /* Cleans up after an exception, which is set, was raised where the coroutine waited for this future. Leaves that
-     * exception set, or another in its place. */
+     * exception set, or another in its place. NULL for a coroutine that never waits. */
     void (*fail)(coroutine *self, future *awaited);
 } coroutine_kind;
 

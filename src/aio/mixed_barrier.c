@@ -609,13 +609,8 @@ exit_resume(coroutine *Py_UNUSED(self), future *Py_UNUSED(awaited), PyObject **r
     return PYGEN_RETURN;
 }
 
-static void
-exit_fail(coroutine *Py_UNUSED(self), future *Py_UNUSED(awaited))
-{
-}
-
 static const coroutine_kind wait_kind = {"wait_async", "MixedBarrier.wait_async", wait_resume, wait_fail};
-static const coroutine_kind exit_kind = {"__aexit__", "MixedBarrier.__aexit__", exit_resume, exit_fail};
+static const coroutine_kind exit_kind = {"__aexit__", "MixedBarrier.__aexit__", exit_resume, NULL};
 
 PyDoc_STRVAR(
     wait_async_doc,
