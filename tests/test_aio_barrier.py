@@ -770,6 +770,26 @@ def test_driven_by_hand(Barrier: Any) -> None:
 
 
 @both
+def test_what_a_coroutine_waits_for_refuses_wrong_arguments(Barrier: Any) -> None:
+    async def main() -> None:
+        coroutine = Barrier(2).wait()
+        future = coroutine.send(None)
+        for call in (
+            lambda: future.add_done_callback(),
+            lambda: future.add_done_callback(print, copy_context()),
+            lambda: future.add_done_callback(print, contexts=copy_context()),
+            lambda: future.cancel("one", "two"),
+            lambda: future.cancel(message="why"),
+        ):
+            with pytest.raises(TypeError):
+                call()
+        assert not future.cancelled()
+        coroutine.close()
+
+    asyncio.run(main())
+
+
+@both
 def test_resumed_too_early_leaves_with_an_error(Barrier: Any) -> None:
     async def main() -> None:
         barrier = Barrier(2)
@@ -842,6 +862,25 @@ def test_throw(Barrier: Any, begun: bool, arguments: Callable[[], tuple[Any, ...
         else:
             with pytest.raises(RuntimeError, match="cannot reuse"):
                 coroutine.send(None)
+        assert barrier._count == 0
+
+    asyncio.run(main())
+
+
+@both
+@pytest.mark.skipif(sys.version_info < (3, 12), reason="three arguments of throw() are deprecated from 3.12 on")
+def test_a_warning_that_is_an_error_leaves_the_coroutine_where_it_was(Barrier: Any) -> None:
+    async def main() -> None:
+        barrier = Barrier(2)
+        coroutine = barrier.wait()
+        coroutine.send(None)
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            with pytest.raises(DeprecationWarning):
+                coroutine.throw(LookupError, None)
+        assert barrier.n_waiting == 1
+        with pytest.raises(LookupError):
+            coroutine.throw(LookupError())
         assert barrier._count == 0
 
     asyncio.run(main())
@@ -945,6 +984,22 @@ def test_attributes_and_weak_references(Barrier: Any) -> None:
     for name in ("parties", "n_waiting", "broken"):
         with pytest.raises(AttributeError):
             setattr(barrier, name, 1)
+
+
+@both
+def test_weak_references_to_coroutines(Barrier: Any) -> None:
+    async def main() -> None:
+        coroutine = Barrier(2).wait()
+        coroutine.send(None)
+        gone: list[object] = []
+        reference = weakref.ref(coroutine, gone.append)
+        assert reference() is coroutine
+        del coroutine
+        gc.collect()
+        assert reference() is None
+        assert gone == [reference]
+
+    asyncio.run(main())
 
 
 @both

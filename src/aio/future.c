@@ -584,11 +584,11 @@ future_add_done_callback(future *self, PyObject *const *args, Py_ssize_t count, 
 {
     static const char *const names[] = {"callback", "context", NULL};
     PyObject *values[2];
-    if (unpack_arguments("add_done_callback", names, args, count, keywords, values) < 0) {
+    if (count != 1) {
+        PyErr_Format(PyExc_TypeError, "add_done_callback() takes exactly 1 positional argument (%zd given)", count);
         return NULL;
     }
-    if (values[0] == NULL) {
-        PyErr_SetString(PyExc_TypeError, "add_done_callback() missing 1 required positional argument: 'callback'");
+    if (unpack_arguments("add_done_callback", names, args, count, keywords, values) < 0) {
         return NULL;
     }
     bool given = values[1] != NULL && values[1] != Py_None;
