@@ -240,8 +240,8 @@ raise_again(PyObject *exception, PyObject *Py_UNUSED(args), PyObject *Py_UNUSED(
 static PyMethodDef raise_again_definition = {"target", (PyCFunction)(void (*)(void))raise_again,
                                              METH_VARARGS | METH_KEYWORDS, NULL};
 
-/* The target has raised. The long way from the beginning, with a target that raises the same: so the exception is reported
- * as there, frames included. */
+/* The target has raised, or taken the thread apart. The long way from the beginning, with a target that raises the same: so
+ * the exception is reported as there, frames included. */
 static PyObject *
 take_long_way(module_state *state, PyObject *thread, PyObject *ident)
 {
@@ -267,18 +267,10 @@ short_way_take(module_state *state, PyObject *thread, PyObject *ident, bool daem
         return NULL;
     }
     PyObject *result = call_target(state, thread);
-    PyObject *done;
-    if (result == NULL) {
-        done = take_long_way(state, thread, ident);
+    bool ended = result != NULL;
+    Py_XDECREF(result);
+    if (!ended || forget_target(state, thread) < 0) {
+        return take_long_way(state, thread, ident);
     }
-    else {
-        Py_DECREF(result);
-        int forgotten = forget_target(state, thread);
-        PyObject *exception = PyErr_GetRaisedException();
-        done = registry_move(state, ident, thread, TO_NOTHING, NULL) < 0 || forgotten < 0 ? NULL : Py_NewRef(Py_None);
-        if (exception != NULL) {
-            PyErr_SetRaisedException(exception);
-        }
-    }
-    return done;
+    return registry_move(state, ident, thread, TO_NOTHING, NULL) < 0 ? NULL : Py_NewRef(Py_None);
 }
