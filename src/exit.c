@@ -9,6 +9,7 @@
 #include "park/admission.h"
 #include "park/park.h"
 #include "profile.h"
+#include "sync/wait.h"
 
 /* How long to wait for new threads at most, and before each look whether there are any, nanoseconds. */
 #define WAIT_AT_MOST PARK_SECOND
@@ -33,6 +34,9 @@ close_down(PyObject *module, PyObject *Py_UNUSED(ignored))
     /* The threads of other interpreters are not concerned. */
     if (PyInterpreterState_Get() == PyInterpreterState_Main()) {
         admission_end();
+    }
+    else {
+        wait_watch(NULL, 0);
     }
     Py_RETURN_NONE;
 }

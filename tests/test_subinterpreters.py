@@ -203,3 +203,38 @@ print("done")
 """,
         kind,
     )
+
+
+@kinds
+def test_one_interpreter_watches_its_waits_at_a_time(kind: str) -> None:
+    check(
+        """
+import cthreading
+
+TRY = '''if True:
+    import cthreading
+    cthreading.watch_deadlocks(None)  # there is nothing to end
+    try:
+        cthreading.watch_deadlocks("raise", 0.01)
+    except RuntimeError as error:
+        assert "another interpreter" in str(error), error
+    else:
+        raise AssertionError
+'''
+cthreading.watch_deadlocks("raise", 0.01)
+run(TRY, isolated)
+lock = cthreading.Lock()
+with lock:
+    try:
+        lock.acquire()
+    except cthreading.DeadlockError:
+        print("done")
+cthreading.watch_deadlocks(None)
+watcher = make(isolated)
+run_in(watcher, "import cthreading; cthreading.watch_deadlocks('raise', 0.01)")
+exec(TRY)
+interpreters.destroy(watcher)
+cthreading.watch_deadlocks("raise", 0.01)
+""",
+        kind,
+    )
