@@ -19,19 +19,28 @@ from pathlib import Path
 TREE = Path(__file__).resolve().parent.parent
 IGNORED = shutil.ignore_patterns(".git", ".venv", "build", "*.so", "*.egg-info", "__pycache__", ".*_cache")
 
-# Children of a fork end by os._exit, which writes no counts.
+# Children of a fork end by os._exit, which writes no counts, and neither does the signal by which the interpreter kills
+# itself after a KeyboardInterrupt.
 SITE = """
+import atexit
 import os
 import sys
 
-def flush_and_exit(status, exit=os._exit):
+def flush():
     core = sys.modules.get("cthreading._core")
     if core is not None:
-        import ctypes
+        try:
+            import ctypes
+        except ImportError:
+            return  # in an interpreter with a GIL of its own
         ctypes.PyDLL(core.__file__).coverage_flush()
+
+def flush_and_exit(status, exit=os._exit):
+    flush()
     exit(status)
 
 os._exit = flush_and_exit
+atexit.register(flush)
 """
 
 
