@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import _thread
 import copy
 import gc
 import os
@@ -136,6 +137,45 @@ def test_wrong_arguments(module: ModuleType, arguments: tuple[Any, Any]) -> None
         module.Thread(*args, **kwargs)
 
 
+def test_methods_called_without_a_thread(module: ModuleType) -> None:
+    for call in (module.Thread.__init__, module.Thread.start, module.Thread.join, module.Timer.__init__):
+        with pytest.raises(TypeError):
+            call()
+
+
+class Unclear:
+    """Has no truth and no name."""
+
+    def __bool__(self) -> bool:
+        raise LookupError("the truth")
+
+    @property
+    def __name__(self) -> str:
+        raise LookupError("the name")
+
+    def __call__(self) -> None:
+        pass
+
+
+@pytest.mark.parametrize(
+    ("argument", "what"),
+    [
+        ("name", "the truth"),
+        ("target", "the name"),
+        pytest.param(
+            "daemon",
+            "the truth",
+            marks=pytest.mark.skipif(sys.version_info < (3, 12), reason="any object will do before 3.12"),
+        ),
+    ],
+)
+def test_what_an_argument_raises_ends_the_making(module: ModuleType, argument: str, what: str) -> None:
+    before = set(module._dangling)
+    with pytest.raises(LookupError, match=what):
+        module.Thread(**{argument: Unclear()})
+    assert set(module._dangling) == before
+
+
 def test_starting_twice(module: ModuleType) -> None:
     thread = module.Thread()
     thread.start()
@@ -144,6 +184,28 @@ def test_starting_twice(module: ModuleType) -> None:
     thread.join(PATIENCE)
     with pytest.raises(RuntimeError, match="threads can only be started once"):
         thread.start()
+
+
+def test_a_start_in_the_midst_of_the_start_is_refused() -> None:
+    refused: list[str] = []
+    ran: list[int] = []
+
+    class Hasty(cthreading.Thread):
+        @property
+        def daemon(self) -> bool:
+            if not refused:
+                try:
+                    self.start()
+                except RuntimeError as error:
+                    refused.append(str(error))
+            return False
+
+    thread = Hasty(target=ran.append, args=(1,), daemon=False)
+    assert refused == []
+    thread.start()
+    join_all([thread])
+    assert (refused, ran) == (["threads can only be started once"], [1])
+    assert thread not in cthreading.enumerate()
 
 
 def test_only_one_of_many_starts_at_once_succeeds() -> None:
@@ -843,3 +905,68 @@ def test_a_thread_that_goes_while_somebody_looks_through_dangling_disturbs_nobod
     assert 1 <= seen <= before
     assert len(cthreading._dangling) == before - 10
     assert not [thread for thread in cthreading._dangling if thread.ident is None]
+
+
+def test_another_object_in_the_place_of_dangling_gets_the_threads(module: ModuleType, monkeypatch: Any) -> None:
+    class Refusing:
+        def add(self, thread: Any) -> None:
+            raise LookupError(type(thread).__name__)
+
+    seen: set[Any] = set()
+    monkeypatch.setattr(threading, "_dangling", seen)
+    threads = {module.Thread(), module.Timer(1, int)}
+    assert seen == threads
+    monkeypatch.setattr(threading, "_dangling", Refusing())
+    with pytest.raises(LookupError, match="Thread"):
+        module.Thread()
+    monkeypatch.undo()
+    assert not threads & set(module._dangling)
+
+
+def test_without_a_standard_error_no_thread_can_be_made(module: ModuleType, monkeypatch: Any) -> None:
+    monkeypatch.delattr(sys, "stderr")
+    with pytest.raises(AttributeError, match="stderr"):
+        module.Thread()
+
+
+@pytest.mark.parametrize("name", ["_counter", "_dangling", "_make_invoke_excepthook"])
+def test_a_name_that_is_gone_from_threading_is_missed(module: ModuleType, monkeypatch: Any, name: str) -> None:
+    monkeypatch.delattr(threading, name)
+    with pytest.raises(NameError, match=f"name '{name}' is not defined"):
+        module.Thread()
+    monkeypatch.undo()
+    assert module.Thread().name.startswith("Thread-")
+
+
+def test_a_thread_made_where_the_thread_itself_cannot_be_known(module: ModuleType, monkeypatch: Any) -> None:
+    """One that threading does not know, and of which it cannot make a dummy thread: whose daemon flag is inherited?"""
+    errors: list[BaseException] = []
+    over = threading.Lock()
+    over.acquire()
+
+    def refuse() -> None:
+        raise LookupError("no dummies")
+
+    def make() -> None:
+        try:
+            module.Thread()
+        except BaseException as error:
+            errors.append(error)
+        finally:
+            over.release()
+
+    monkeypatch.setattr(threading, "_DummyThread", refuse)
+    _thread.start_new_thread(make, ())
+    assert over.acquire(timeout=PATIENCE)
+    assert [(type(error), str(error)) for error in errors] == [(LookupError, "no dummies")]
+
+
+def test_a_thread_may_borrow_the_run_of_another(module: ModuleType) -> None:
+    """A method that is bound to another thread is not the thread's own."""
+    ran: list[str] = []
+    lender, borrower = (module.Thread(target=ran.append, args=(name,)) for name in ("lender", "borrower"))
+    borrower.run = lender.run
+    borrower.start()
+    join_all([borrower])
+    assert ran == ["lender"]
+    assert not borrower.is_alive()

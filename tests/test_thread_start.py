@@ -246,6 +246,172 @@ def test_what_a_target_in_c_raises_is_reported_with_its_frames(
     assert not {"_target", "_args", "_kwargs"} & set(vars(thread))
 
 
+@pytest.mark.parametrize("name", ["_target", "_args", "_kwargs"])
+def test_a_target_in_c_that_takes_its_thread_apart_is_reported(
+    module: ModuleType, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    seen: list[tuple[Any, ...]] = []
+    monkeypatch.setattr(
+        module, "excepthook", lambda args: seen.append((args.exc_type, str(args.exc_value), args.thread))
+    )
+    thread = module.Thread(target=delattr)
+    thread._args = (thread, name)
+    thread.start()
+    join_all([thread])
+    assert [(error, name in message, whose) for error, message, whose in seen] == [(AttributeError, True, thread)]
+    assert thread not in module.enumerate()
+
+
+@only_ours  # up to 3.12 the new thread of the standard library's asks for `daemon`, and start() waits for the old event
+@pytest.mark.parametrize("target", ["C", "Python"])
+def test_an_event_that_takes_the_place_of_started_meanwhile_is_set(module: ModuleType, target: str) -> None:
+    class Replaced(module.Thread):
+        @property
+        def daemon(self) -> bool:
+            if not self.__dict__.get("replaced", True):
+                self.replaced, self._started = True, threading.Event()
+            return False
+
+    ran: list[int] = []
+    thread = Replaced(target=ran.append if target == "C" else lambda one: ran.append(one), args=(1,), daemon=False)
+    thread.replaced = False
+    thread.start()
+    wait_until(thread._started.is_set)
+    join_all([thread])
+    assert ran == [1]
+
+
+LACKING = """
+import sys, threading
+import cthreading
+
+class Lacking:
+    left = 0
+
+    def lack(self, ours=cthreading.get_ident, main=cthreading.get_ident()):
+        if ours() != main and Lacking.left > 0:
+            Lacking.left -= 1
+            raise MemoryError
+
+class Lock(Lacking):
+    def __init__(self, lock):
+        self.lock = lock
+    def acquire(self, *args):
+        if place == "acquire":
+            self.lack()
+        return self.lock.acquire(*args)
+    def release(self):
+        self.lock.release()
+    def __enter__(self):
+        if place == "enter":
+            self.lack()
+        return self.lock.acquire()
+    def __exit__(self, *args):
+        self.lock.release()
+
+class Limbo(Lacking, dict):
+    def __setitem__(self, key, value):
+        if place == "limbo":
+            self.lack()
+        super().__setitem__(key, value)
+
+class Event(cthreading.Event):
+    def set(self):
+        if place == "started":
+            Lacking().lack()
+        super().set()
+
+class Thread(cthreading.Thread):
+    @property
+    def daemon(self):
+        if place == "started" and "event" not in vars(self):
+            self.event = self._started = Event()
+        return False
+
+threading._active_limbo_lock = Lock(threading._active_limbo_lock)
+threading._limbo = Limbo(threading._limbo)
+place, target = sys.argv[1:]
+ran = []
+make = (cthreading.Thread, Thread)[place == "started"]
+for times in range(4):
+    ran.clear()
+    thread = make(target=ran.append if target == "C" else lambda one: ran.append(one), args=(1,), daemon=False)
+    Lacking.left = times
+    thread.start()
+    assert thread._started.wait(60)
+    thread.join(60)
+    assert not thread.is_alive() and thread not in threading.enumerate(), times
+    assert (ran, Lacking.left) == ([1], 0), (times, ran, Lacking.left)
+    assert not threading._limbo
+print("ran")
+"""
+
+
+@pytest.mark.parametrize(
+    ("place", "target"),
+    [("acquire", "C"), ("acquire", "Python"), ("enter", "Python"), ("limbo", "Python"), ("started", "C")],
+)
+def test_a_thread_that_lacks_memory_before_its_target_is_tried_again(place: str, target: str) -> None:
+    run_python(LACKING, place, target).check("ran")
+
+
+@pytest.mark.parametrize("name", ["threading", "cthreading"])
+def test_a_step_that_is_gone_from_the_class_is_missed(name: str) -> None:
+    run_python(
+        f"""
+        import sys, threading
+        import {name} as T
+        reported, ran = [], []
+        T.excepthook = sys.unraisablehook = lambda args: reported.append(args.exc_type.__name__)
+        del threading.Thread._delete
+        thread = T.Thread(target=ran.append, args=(1,), daemon=True)
+        thread.start()
+        thread.join(60)
+        while not reported:
+            pass
+        assert ran == [1] and not thread.is_alive()
+        print(*reported)
+        threading._active = {{T.get_ident(): T.main_thread()}}
+        """
+    ).check("AttributeError")
+
+
+def test_without_a_start_in_the_class_there_is_none(module: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+    thread = module.Thread(target=int)
+    with monkeypatch.context() as patched:
+        patched.delattr(threading.Thread, "start")
+        with pytest.raises(AttributeError, match="start"):
+            thread.start()
+        assert thread.ident is None
+    thread.start()
+    join_all([thread])
+
+
+@pytest.mark.skipif(sys.version_info < (3, 12), reason="dicts are watched from 3.12 on")
+def test_what_is_replaced_in_threading_counts_though_no_watcher_was_left() -> None:
+    run_python(
+        """
+        import ctypes
+        callback = ctypes.PYFUNCTYPE(ctypes.c_int, ctypes.c_int, *[ctypes.c_void_p] * 3)(lambda *args: 0)
+        taken = 0
+        try:
+            while ctypes.pythonapi.PyDict_AddWatcher(callback) >= 0:
+                taken += 1
+        except RuntimeError:
+            pass
+        assert taken > 0
+        import cthreading, threading
+        for number in (7, 9, 11):
+            threading._counter = lambda: number
+            assert cthreading.Thread().name == f"Thread-{number}"
+        thread = cthreading.Thread(target=int)
+        thread.start()
+        thread.join()
+        print("counted")
+        """
+    ).check("counted")
+
+
 @pytest.mark.parametrize("make_arguments", [lambda: [1], lambda: iter([1]), lambda: (1,), lambda: "1"])
 def test_arguments_of_any_kind_reach_a_target_in_c(module: ModuleType, make_arguments: Any) -> None:
     seen: list[Any] = []
