@@ -568,6 +568,37 @@ def test_hooks_are_called_as_the_standard_library_calls_them(kind: str, place: s
     assert calls(ours) == calls(queue)
 
 
+@every_guarded_kind
+def test_hooks_without_what_they_need(kind: str) -> None:
+    """Arguments that are missing or wrong, and a container that is."""
+
+    def errors(queues: ModuleType) -> list[str]:
+        one = getattr(queues, kind)()
+        calls: list[Callable[[], object]] = [one._init, one._put, lambda: one._get(1), lambda: one._put(1, thing=2)]
+        found = [outcome(call)[0] for call in calls]
+        del one.queue
+        calls = [one._get, lambda: one._put(1), one._qsize, lambda: one._init(1), lambda: one._put(1), one._get]
+        return found + [outcome(call)[0] for call in calls]
+
+    assert errors(ours) == errors(queue)
+    assert errors(ours)[:7] == ["TypeError"] * 4 + ["AttributeError"] * 3
+
+
+@every_guarded_kind
+def test_hooks_take_any_container(kind: str) -> None:
+    def results(queues: ModuleType, make: Callable[[], Any]) -> list[object]:
+        one = getattr(queues, kind)()
+        one.queue = container = make()
+        found = [outcome(one._put, number) for number in (3, 1, 2)]
+        return [*found, list(container), outcome(one._get), outcome(one._qsize), list(container)]
+
+    class Derived(list):
+        pass
+
+    for make in (list, Derived, collections.deque, collections.UserList, set):
+        assert results(ours, make) == results(queue, make), make
+
+
 @pytest.mark.parametrize("hook", ["_qsize", "_put", "_get"])
 def test_a_hook_that_raises_leaves_the_queue_usable(queues: ModuleType, hook: str) -> None:
     class Failing(queues.Queue):
@@ -751,6 +782,30 @@ def test_a_comparison_can_let_others_run(queues: ModuleType, crew: Crew) -> None
     assert [one.get(), one.get(), one.get()] == [0, 1, 2]
 
 
+def test_a_comparison_that_releases_the_mutex_is_found_out(queues: ModuleType) -> None:
+    """What it guarded has been done by then."""
+    one = queues.PriorityQueue()
+    releases = [False]
+
+    class Meddling(int):
+        def __lt__(self, other: object) -> bool:
+            if releases[0] and one.mutex.locked():
+                one.mutex.release()
+            return int(self) < int(other)
+
+    for number in (5, 3, 4):
+        one.put(Meddling(number))
+    releases[0] = True
+    with pytest.raises(RuntimeError):
+        one.put(Meddling(2))
+    assert (sorted(one.queue), one.unfinished_tasks, one.mutex.locked()) == ([2, 3, 4, 5], 4, False)
+    with pytest.raises(RuntimeError):
+        one.get()
+    releases[0] = False
+    assert not one.mutex.locked()
+    assert [one.get(), one.get(), one.get()] == [3, 4, 5]
+
+
 def test_a_comparison_that_replaces_everything(queues: ModuleType) -> None:
     one = queues.PriorityQueue()
 
@@ -797,6 +852,20 @@ def test_shutdown_wakes_everybody(queues: ModuleType, kind: str, immediate: bool
         assert full.get() == 1
     with pytest.raises(queue.ShutDown):
         full.get_nowait()
+
+
+@from_313
+@every_kind
+def test_wrong_arguments_of_shutdown(kind: str) -> None:
+    def errors(queues: ModuleType) -> list[object]:
+        one = getattr(queues, kind)()
+        if not hasattr(one, "shutdown"):
+            return []
+        one.put(1)
+        found = [outcome(one.shutdown, True, 2)[0], outcome(one.shutdown, at_once=True)[0], one.qsize()]
+        return [*found, outcome(one.put, 2)]
+
+    assert errors(ours) == errors(queue)
 
 
 @from_313
