@@ -7,6 +7,7 @@ import os
 import re
 import signal
 import sys
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -286,6 +287,39 @@ def test_one_at_a_time() -> None:
     assert len(profile.places) == 1
     with cthreading.profile_waits():
         pass
+
+
+def test_a_holder_whose_name_is_no_string_goes_without() -> None:
+    lock = cthreading.Lock()
+    held = cthreading.Event()
+    holder = cthreading.Thread(target=hold, args=(lock, held))
+    with cthreading.profile_waits() as profile:
+        holder.start()
+        held.wait()
+        holder._name = 5  # from 3.14 on the thread would not come up with it
+        take(lock)
+    holder.join()
+    place = only_place(profile, "Lock", "acquire")
+    assert place.count == 1
+    assert [re.sub(r"thread \d+", "thread N", name) for name in place.holders] in (
+        ["thread N"],
+        ["a thread that has ended"],
+    )
+
+
+def test_without_the_registry_of_threads_nothing_can_be_profiled(monkeypatch: pytest.MonkeyPatch) -> None:
+    profile = cthreading.profile_waits()
+    with monkeypatch.context() as patched:
+        patched.delattr(threading, "_active")
+        with pytest.raises(RuntimeError, match="_active"):
+            profile.__enter__()
+    with profile:
+        cthreading.Event().wait(0.001)
+        with monkeypatch.context() as patched:
+            patched.delattr(threading, "_active")
+            with pytest.raises(RuntimeError, match="_active"):
+                profile.places  # noqa: B018
+    assert [place.count for place in profile.places] == [1]
 
 
 def test_an_exception_in_the_body_ends_it() -> None:
