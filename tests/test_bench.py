@@ -1,9 +1,11 @@
 """python -m cthreading.bench: that it measures and prints what it says. What the numbers are is not tested."""
 
+import gc
 import json
 import os
 import subprocess
 import sys
+import weakref
 from pathlib import Path
 
 import pytest
@@ -60,3 +62,21 @@ def test_bad_pattern_is_refused(tmp_path, pattern):
 def test_floor_does_nothing(name):
     arguments = {"__exit__": (None, None, None)}.get(name, ())
     assert getattr(_core._Floor(), name)(*arguments) is None
+
+
+def test_floor_is_as_the_primitives_are():
+    """It has attributes and weak references, and a cycle through it is collected."""
+    one = _core._Floor()
+    one.attribute = one
+    reference = weakref.ref(one)
+    gc.collect()
+    assert reference() is one
+    assert one.attribute is one
+    del one
+    gc.collect()
+    assert reference() is None
+    other = _core._Floor()
+    reference = weakref.ref(other)
+    del other
+    gc.collect()
+    assert reference() is None

@@ -61,6 +61,19 @@ def test_methods_have_the_same_signature(module: ModuleType, primitive: str, nam
     assert str(signature_of(getattr(make(module, primitive), name))) == str(expected)
 
 
+@pytest.mark.parametrize("cls", ["Condition", "Semaphore", "BoundedSemaphore", "Event", "Barrier", "Thread", "Timer"])
+def test_methods_say_whose_they_are(module: ModuleType, cls: str) -> None:
+    own = getattr(module, cls)
+    names = [name for name, value in vars(getattr(threading, cls)).items() if inspect.isfunction(value)]
+    for name in ["__init__", *(name for name in names if not name.startswith("_"))]:
+        method = getattr(own, name)
+        owner, _, of_class = method.__qualname__.rpartition(".")
+        assert method.__name__ == of_class
+        assert owner in {base.__name__ for base in own.__mro__}
+        assert of_class in repr(method)
+        assert owner in repr(method)
+
+
 @only_ours
 @pytest.mark.parametrize(("primitive", "name"), PUBLIC_METHODS)
 def test_methods_have_a_signature_and_it_can_be_called(module: ModuleType, primitive: str, name: str) -> None:

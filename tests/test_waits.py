@@ -259,6 +259,23 @@ def test_the_waits_of_tasks_are_listed(make: Callable[[int], Any]) -> None:
     asyncio.run(main())
 
 
+@pytest.mark.skipif(not hasattr(_core, "_task_waits"), reason="the core does not tell of tasks")
+@pytest.mark.parametrize("make", [cthreading.aio.Barrier, cthreading.aio.MixedBarrier])
+def test_a_coroutine_that_is_no_tasks_is_not_listed(make: Callable[[int], Any]) -> None:
+    async def main() -> None:
+        barrier = make(3)
+        wait = barrier.wait_async if hasattr(barrier, "wait_async") else barrier.wait
+        by_hand, called_back = wait(), wait()
+        by_hand.send(None)
+        called_back.send(None).add_done_callback(lambda future: None)
+        assert barrier.n_waiting == 2
+        assert waits_for(barrier) == []
+        by_hand.close()
+        called_back.close()
+
+    asyncio.run(main())
+
+
 def test_a_wait_is_a_named_tuple() -> None:
     wait = cthreading.Wait(None, "acquire", 1, 2.0, None, None)
     assert (wait.thread, wait.operation, wait.object, wait.seconds, wait.remaining, wait.holder, wait.task) == wait
