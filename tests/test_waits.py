@@ -238,13 +238,21 @@ def test_the_holder_that_has_ended_is_none(crew: Crew) -> None:
     lock.release()
 
 
-@pytest.mark.skipif(not hasattr(_core, "_task_waits"), reason="the core does not tell of tasks")
-@pytest.mark.parametrize("make", [cthreading.aio.Barrier, cthreading.aio.MixedBarrier])
+def every_barrier_of_tasks(test: Callable[..., None]) -> Callable[..., None]:
+    told = pytest.mark.skipif(not hasattr(_core, "_task_waits"), reason="the core does not tell of tasks")
+    return told(pytest.mark.parametrize("make", [cthreading.aio.Barrier, cthreading.aio.MixedBarrier])(test))
+
+
+def arrive(barrier: Any) -> Any:
+    """The coroutine of a task's wait."""
+    return barrier.wait_async() if hasattr(barrier, "wait_async") else barrier.wait()
+
+
+@every_barrier_of_tasks
 def test_the_waits_of_tasks_are_listed(make: Callable[[int], Any]) -> None:
     async def main() -> None:
         barrier = make(2)
-        wait = barrier.wait_async if hasattr(barrier, "wait_async") else barrier.wait
-        task = asyncio.create_task(wait(), name="arrived")
+        task = asyncio.create_task(arrive(barrier), name="arrived")
         while not waits_for(barrier):
             await asyncio.sleep(0)
         (found,) = waits_for(barrier)
@@ -252,20 +260,18 @@ def test_the_waits_of_tasks_are_listed(make: Callable[[int], Any]) -> None:
         assert (found.thread, found.holder, found.remaining) == (threading.current_thread(), None, None)
         assert 0 <= found.seconds < PATIENCE
         assert "Task [arrived] (most recent call first):" in dumped()
-        await wait()
+        await arrive(barrier)
         await task
         assert waits_for(barrier) == []
 
     asyncio.run(main())
 
 
-@pytest.mark.skipif(not hasattr(_core, "_task_waits"), reason="the core does not tell of tasks")
-@pytest.mark.parametrize("make", [cthreading.aio.Barrier, cthreading.aio.MixedBarrier])
+@every_barrier_of_tasks
 def test_a_coroutine_that_is_no_tasks_is_not_listed(make: Callable[[int], Any]) -> None:
     async def main() -> None:
         barrier = make(3)
-        wait = barrier.wait_async if hasattr(barrier, "wait_async") else barrier.wait
-        by_hand, called_back = wait(), wait()
+        by_hand, called_back = arrive(barrier), arrive(barrier)
         by_hand.send(None)
         called_back.send(None).add_done_callback(lambda future: None)
         assert barrier.n_waiting == 2
