@@ -22,6 +22,10 @@
 /* One wait in so many goes the way that looks dearer; where it has been more than twice as dear, one in so many. */
 #define TRY_ONE_IN 64
 #define TRY_SELDOM_ONE_IN 512
+/* At first one in so many, in half as many after each such wait: what the first waits took, while threads were still
+ * being started, says little. */
+#define TRY_FIRST_ONE_IN 8
+#define TRY_FIRST_TIMES 6
 /* How many looks there are to one look at the clock, which costs about as much. */
 #define LOOKS 16
 /* How often to let others have the core, where there is only one. */
@@ -34,6 +38,7 @@
 struct spin_record {
     _Atomic uint32_t mean[2]; /* by spin_way; 0: not known */
     atomic_bool promising;    /* the way that was dearer has just been the cheaper: to be tried again */
+    atomic_uchar tried;       /* how often it has been, up to TRY_FIRST_TIMES */
 };
 
 static spin_record records[1 << RECORD_BITS];
@@ -59,6 +64,23 @@ looking_pays(int64_t look, int64_t sleep)
     return look < sleep / 2 || (look < LOOK_LITTLE && look < sleep - sleep / 4);
 }
 
+/* Whether to go the way that looks dearer, to learn. */
+static bool
+is_to_be_tried(spin_record *known, uint32_t low, uint32_t high)
+{
+    int tried = atomic_load_explicit(&known->tried, memory_order_relaxed);
+    int one_in = high / 2 > low ? TRY_SELDOM_ONE_IN : TRY_ONE_IN;
+    int at_first = TRY_FIRST_ONE_IN << tried;
+    if (!dice_once_in(one_in < at_first ? one_in : at_first)) {
+        return false;
+    }
+    if (tried < TRY_FIRST_TIMES) {
+        atomic_store_explicit(&known->tried, tried + 1, memory_order_relaxed);
+    }
+    cores_forget();
+    return true;
+}
+
 static spin_way
 choose(spin_record *known)
 {
@@ -74,11 +96,7 @@ choose(spin_record *known)
     }
     uint32_t low = cheaper == SPIN_LOOK ? look : sleep;
     uint32_t high = cheaper == SPIN_LOOK ? sleep : look;
-    if (dice_once_in(high / 2 > low ? TRY_SELDOM_ONE_IN : TRY_ONE_IN)) {
-        cores_forget();
-        return dearer;
-    }
-    return cheaper;
+    return is_to_be_tried(known, low, high) ? dearer : cheaper;
 }
 
 /* For how long. What sleeping takes is 0 as long as nobody has slept there. */

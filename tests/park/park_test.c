@@ -355,6 +355,36 @@ SCENARIO(looking_that_costs_more_than_it_saves_is_rare)
     CHECK(looked < 100, "%d of 1000 waits looked", looked);
 }
 
+/* A wait that ends soon if it looks, and takes longer if it sleeps. Returns whether it looked. */
+static bool
+wait_shortly(parker *parker)
+{
+    spin attempt;
+    parker_unpark(parker);
+    spin_begin(&attempt, parker, parker, park_now(), lost_deadline());
+    parker_reset(parker);
+    bool looked = attempt.way == SPIN_LOOK;
+    attempt.began = park_now() - (looked ? 1000 : 15000);
+    spin_end(&attempt, PARK_UNPARKED, park_now());
+    return looked;
+}
+
+/* The first wait may be for a thread that is only being started. What that took is soon forgotten, at each of the places. */
+SCENARIO(a_long_first_look_is_soon_forgotten)
+{
+    for (int place = 0; place < 20; place++) {
+        static parker parkers[20];
+        make_parker(&parkers[place]);
+        note_wait(&parkers[place], SPIN_LOOK, 400000);
+        note_wait(&parkers[place], SPIN_SLEEP, 15000);
+        int looked = 0;
+        for (int i = 0; i < 200; i++) {
+            looked += wait_shortly(&parkers[place]) && i >= 150;
+        }
+        CHECK(looked > 30, "place %d: %d of 50 waits looked", place, looked);
+    }
+}
+
 /* Where many come one after the other and nobody is woken yet, the first alone finds out that looking is in vain. */
 SCENARIO(where_one_has_looked_in_vain_the_next_sleeps)
 {
@@ -2159,6 +2189,7 @@ static const scenario scenarios[] = {
     ENTRY(more_threads_look_than_there_are_cores),
     ENTRY(fewer_look_where_others_take_the_core),
     ENTRY(who_looks_gives_the_core_to_those_who_work),
+    ENTRY(a_long_first_look_is_soon_forgotten),
     ENTRY(where_one_has_looked_in_vain_the_next_sleeps),
     ENTRY(on_one_core_looking_lets_the_other_thread_run),
     ENTRY(on_one_core_nobody_looks_for_long),
