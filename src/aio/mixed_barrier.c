@@ -228,18 +228,11 @@ trip(barrier_object *self)
     return outcome_to_index(self, broken ? BROKEN : index);
 }
 
-/* Whether the calling thread runs the action, with an exception set if so. The barrier is locked. */
+/* Whether the calling thread runs the action. The barrier is locked. */
 static bool
 is_own_action(barrier_object *self)
 {
     return self->in_action == waiter_thread();
-}
-
-static PyObject *
-raise_own_action(void)
-{
-    PyErr_SetString(PyExc_RuntimeError, "the action of a barrier cannot wait for it");
-    return NULL;
 }
 
 /* The time of one of those who wait is over: breaks the round if it still waits for somebody. Returns -1 with an
@@ -264,22 +257,9 @@ time_out(barrier_object *self, waiter *thread, future *task)
 static int
 wait_for_action(barrier_object *self)
 {
-    waiter *w = wait_begin(WAIT_WAIT, (PyObject *)self);
-    if (w != NULL) {
-        waitqueue_lock(&self->newcomer_threads);
-        waitqueue_add(&self->newcomer_threads, w);
-        waitqueue_unlock(&self->newcomer_threads);
-    }
+    waiter *w = barrier_join_newcomers((PyObject *)self, &self->newcomer_threads);
     unlock(self);
-    if (w == NULL) {
-        return -1;
-    }
-    int granted = wait_granted(w, PARK_FOREVER);
-    if (granted < 0) {
-        wait_leave(w, &self->newcomer_threads);
-    }
-    wait_end(w);
-    return granted < 0 ? -1 : 0;
+    return barrier_wait_for_action(w, &self->newcomer_threads);
 }
 
 /* A thread leaves by an exception. As in threading.Barrier, the others wait on. */
@@ -327,7 +307,7 @@ wait_with(barrier_object *self, PyObject *timeout)
     while (self->in_action != 0) {
         if (is_own_action(self)) {
             unlock(self);
-            return raise_own_action();
+            return barrier_raise_own_action();
         }
         if (wait_for_action(self) < 0) {
             return NULL;
@@ -571,7 +551,7 @@ wait_arrive(coroutine *self, PyObject **result)
         raise_broken(barrier);
         break;
     case IS_OWN_ACTION:
-        raise_own_action();
+        barrier_raise_own_action();
         break;
     }
     Py_DECREF(waiting);

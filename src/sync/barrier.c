@@ -324,31 +324,51 @@ trip(barrier_object *self)
     return broken ? raise_broken(self) : PyLong_FromLong(index);
 }
 
+waiter *
+barrier_join_newcomers(PyObject *self, waitqueue *newcomers)
+{
+    waiter *w = wait_begin(WAIT_WAIT, self);
+    if (w != NULL) {
+        waitqueue_lock(newcomers);
+        waitqueue_add(newcomers, w);
+        waitqueue_unlock(newcomers);
+    }
+    return w;
+}
+
+int
+barrier_wait_for_action(waiter *w, waitqueue *newcomers)
+{
+    if (w == NULL) {
+        return -1;
+    }
+    int granted = wait_granted(w, PARK_FOREVER);
+    if (granted < 0) {
+        wait_leave(w, newcomers);
+    }
+    wait_end(w);
+    return granted < 0 ? -1 : 0;
+}
+
+PyObject *
+barrier_raise_own_action(void)
+{
+    PyErr_SetString(PyExc_RuntimeError, "the action of a barrier cannot wait for it");
+    return NULL;
+}
+
 /* Waits until the action is over that another thread runs. The queue is locked, and unlocked when it returns.
  * Returns 0, or -1 with an exception set. */
 static int
 wait_for_action(barrier_object *self)
 {
     bool own = self->in_action == waiter_thread();
-    waiter *w = own ? NULL : wait_begin(WAIT_WAIT, (PyObject *)self);
-    if (w != NULL) {
-        waitqueue_lock(&self->newcomers);
-        waitqueue_add(&self->newcomers, w);
-        waitqueue_unlock(&self->newcomers);
-    }
+    waiter *w = own ? NULL : barrier_join_newcomers((PyObject *)self, &self->newcomers);
     waitqueue_unlock(&self->queue);
     if (own) {
-        PyErr_SetString(PyExc_RuntimeError, "the action of a barrier cannot wait for it");
+        barrier_raise_own_action();
     }
-    if (w == NULL) {
-        return -1;
-    }
-    int granted = wait_granted(w, PARK_FOREVER);
-    if (granted < 0) {
-        wait_leave(w, &self->newcomers);
-    }
-    wait_end(w);
-    return granted < 0 ? -1 : 0;
+    return barrier_wait_for_action(w, &self->newcomers);
 }
 
 /* Leaves the round before it has ended, with an exception set. */
