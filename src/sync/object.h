@@ -87,11 +87,8 @@ object_repr(PyObject *self, PyObject *state)
     }
     PyObject *type = (PyObject *)Py_TYPE(self);
     PyObject *module = PyObject_GetAttrString(type, "__module__");
-    PyObject *name = PyObject_GetAttrString(type, "__qualname__");
-    PyObject *repr = NULL;
-    if (module != NULL && name != NULL) {
-        repr = PyUnicode_FromFormat("<%S.%S at %p: %U>", module, name, self, state);
-    }
+    PyObject *name = module == NULL ? NULL : PyObject_GetAttrString(type, "__qualname__");
+    PyObject *repr = name == NULL ? NULL : PyUnicode_FromFormat("<%S.%S at %p: %U>", module, name, self, state);
     Py_XDECREF(module);
     Py_XDECREF(name);
     Py_DECREF(state);
