@@ -93,7 +93,7 @@ def running(folder: Path, code: str, command: tuple[str, ...] = COMMAND) -> Iter
 @pytest.mark.parametrize(
     ("block", "shown"),
     [
-        ("when_input_ends(held.release); held.acquire()", MAIN),
+        ("lock = threading.Lock(); lock.acquire(); when_input_ends(lock.release); lock.acquire()", MAIN),
         ("event = threading.Event(); when_input_ends(event.set); event.wait()", MAIN.replace("acquire", "wait")),
         ("lock = _thread.allocate_lock(); lock.acquire(); when_input_ends(lock.release); lock.acquire()", WAITER),
         ("sys.stdin.read()", WAITER),
