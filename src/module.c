@@ -6,7 +6,7 @@
 
 #include "park/fork.h"
 #include "park/waiter.h"
-#include "sync/wait.h"
+#include "sync/permits.h"
 
 module_state *
 module_state_of(PyTypeObject *type)
@@ -261,6 +261,7 @@ state_exec(PyObject *module)
     if (error == 0) {
         error = fork_setup();
     }
+    permits_setup();
     if (error != 0) {
         errno = error;
         PyErr_SetFromErrno(PyExc_OSError);

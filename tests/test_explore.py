@@ -230,6 +230,25 @@ MUTATIONS = [
         lockings=("gil",),
     ),
     Mutation(
+        "a fork forgets permits that were handed over",
+        "park/waiter.c",
+        "    return_permits();\n",
+        "    (void)return_permits;\n",
+        "fork_after_a_release",
+        "the permit is lost",
+        lockings=("gil",),
+    ),
+    Mutation(
+        "a waiter that runs a handler is not away at once",
+        "sync/condition.c",
+        "        w->away = waiting && !timed_out && interrupted;\n        waitqueue_unlock(&self->queue);\n",
+        "        bool leaves = waiting && !timed_out && interrupted;\n        waitqueue_unlock(&self->queue);\n"
+        "        waitqueue_lock(&self->queue);\n        w->away = leaves;\n        waitqueue_unlock(&self->queue);\n",
+        "condition_with_a_handler_that_waits_for_the_lock",
+        "",
+        lockings=("free",),
+    ),
+    Mutation(
         "a grant without the interpreter looks at the waiter afterwards",
         "park/waitqueue.c",
         GRANT,

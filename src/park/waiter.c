@@ -35,6 +35,7 @@ typedef struct numbered {
 _Thread_local uint64_t waiter_mark;
 uint32_t waiter_generation;
 uint64_t waiter_survivor;
+void (*waiter_return_permit)(word *wanted);
 
 static _Thread_local thread_waits waits;
 
@@ -299,6 +300,7 @@ waiter_end(waiter *self)
     if (is_told(self)) {
         tell_no_more(self);
     }
+    atomic_store_explicit(&self->wanted, NULL, memory_order_relaxed);
     waiter **link = &waits.innermost;
     while (*link != self) {
         link = &(*link)->outer;
@@ -415,11 +417,28 @@ forget_other_numbers(void)
     }
 }
 
+/* What the other threads waited for, they wait for no more. */
+static void
+return_permits(void)
+{
+    for (waiter *w = waiter_known(); w != NULL; w = w->known_next) {
+        word *wanted = atomic_load_explicit(&w->wanted, memory_order_relaxed);
+        if (wanted == NULL || w->number == waiter_survivor) {
+            continue;
+        }
+        if (waiter_return_permit != NULL && atomic_load_explicit(&w->state, memory_order_relaxed) == WAITER_GRANTED) {
+            waiter_return_permit(wanted);
+        }
+        atomic_store_explicit(&w->wanted, NULL, memory_order_relaxed);
+    }
+}
+
 void
 waiter_after_fork(void)
 {
     waiter_generation++;
     waiter_survivor = waits.number;
+    return_permits();
     forget_other_numbers();
     for (waiter *w = waits.innermost; w != NULL; w = w->outer) {
         atomic_store_explicit(&w->generation, waiter_generation, memory_order_relaxed);

@@ -110,6 +110,10 @@ uint64_t waiter_number(unsigned long ident);
 /* The number of the thread that the last fork has left, in the child. 0: there was none, or it had no number. */
 extern uint64_t waiter_survivor;
 
+/* Called in a child for each permit that a thread was given which is not there and has not come back from its wait, with the
+ * word that it was taken from. */
+extern void (*waiter_return_permit)(word *wanted);
+
 /* Once, before the first wait. Returns 0 or an errno value. Later calls do nothing. */
 int waiter_setup(void);
 

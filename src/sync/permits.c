@@ -34,6 +34,21 @@ try_take(permits *self)
     }
 }
 
+/* In a child after a fork: a permit that was handed over to a thread that is not there. */
+static void
+return_permit(word *word)
+{
+    int64_t seen = word_load(word);
+    word_store(word,
+               seen & PERMITS_LOCK ? PERMITS_ONE | (seen & (PERMITS_LOCK | PERMITS_CONTENDED)) : seen + PERMITS_ONE);
+}
+
+void
+permits_setup(void)
+{
+    waiter_return_permit = return_permit;
+}
+
 /* Notes who has the lock from now on, which nobody else can take: it is handed over. Nothing if it is no lock. */
 static void
 set_holder(permits *self, uint64_t number)

@@ -39,6 +39,9 @@ typedef struct {
 /* Nanoseconds. As CPython's PyMutex and WebKit's locks have it. */
 #define PERMITS_FAIR_AFTER 1000000
 
+/* Once, before the first wait. */
+void permits_setup(void);
+
 /* The slow halves of the functions below. */
 int permits_take_slow(permits *self, int64_t wait, int64_t limit, wait_operation operation, PyObject *object);
 bool permits_give_slow(permits *self, int64_t count, int64_t limit);

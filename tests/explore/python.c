@@ -5,6 +5,7 @@
 #include "explore.h"
 #include "park/admission.h"
 #include "park/fork.h"
+#include "sync/permits.h"
 
 static PyObject *raised[EXPLORE_THREADS];
 /* What is raised: the objects differ by their address. */
@@ -18,6 +19,7 @@ explore_python_begin(void)
         Py_SET_TYPE(&exceptions[i], (PyTypeObject *)&exceptions[i]);
     }
     waiter_setup();
+    permits_setup();
     fork_setup();
     admission_begin();
 }
@@ -81,7 +83,7 @@ explore_start_the_world(void)
 bool
 explore_has_interpreter(void)
 {
-    return false;
+    return stopping == explore_thread() + 1;
 }
 
 #else

@@ -754,6 +754,31 @@ fork_in_an_acquire(void)
     CHECK(permits_count(&some) == 0, "permits");
 }
 
+/* A permit is handed to a thread that has waited for long, and is not in the child. */
+
+static void
+fork_after_a_release(void)
+{
+    explore_be_main_thread();
+    permits_init(&some, 0);
+    explore_start(in_python_take_one, NULL);
+    explore_enter_python();
+    explore_pass_time(2 * PERMITS_FAIR_AFTER);
+    permits_give(&some, 1, PERMITS_MAX);
+    bool taken_before = taken_count != 0;
+    explore_fork();
+    int64_t deadline = explore_time() + EXPLORE_MILLISECOND;
+    int taken = permits_take(&some, deadline, PERMITS_MAX, WAIT_ACQUIRE, NULL);
+#ifndef PARK_FREE_THREADED
+    CHECK(taken_before || taken == 1, "the permit is lost");
+#else
+    /* The other may have had it, and not have come far since. */
+    (void)taken_before, (void)taken;
+#endif
+    explore_leave_python();
+    explore_join_all();
+}
+
 /* Some are being woken while the fork happens, without the interpreter: what they are woken with is used again in the
  * child. */
 
@@ -942,8 +967,10 @@ const explore_scenario explore_scenarios[] = {
     SCENARIO(condition_of_three),
     SCENARIO(condition_with_timeout),
     SCENARIO(condition_with_a_handler_that_raises),
+    SCENARIO(condition_with_a_handler_that_waits_for_the_lock),
     SCENARIO(fork_in_a_wait),
     SCENARIO(fork_in_an_acquire),
+    SCENARIO(fork_after_a_release),
     SCENARIO(fork_while_others_wake),
     SCENARIO(joined_by_two),
     SCENARIO(joined_for_a_while),
