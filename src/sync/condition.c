@@ -340,13 +340,10 @@ notify_waiters(condition_object *self, int64_t count)
 
 typedef enum { NOTIFIED, TIMED_OUT, RAISED, RAISED_THOUGH_NOTIFIED } wait_result;
 
-/* Runs the signal handlers, away. Returns false with an exception set. */
+/* Runs the signal handlers of a waiter that is away. Returns false with an exception set. */
 static bool
 run_handlers(condition_object *self, waiter *w)
 {
-    waitqueue_lock(&self->queue);
-    w->away = true;
-    waitqueue_unlock(&self->queue);
     bool fine = wait_run_handlers(w) == 0;
     waitqueue_lock(&self->queue);
     w->away = false;
@@ -373,6 +370,8 @@ wait_until_notified(condition_object *self, waiter *w, int64_t deadline, permits
         if (waiting && timed_out) {
             waitqueue_remove(&self->queue, w);
         }
+        /* From this look on: who notifies it later must not put it in the lock's queue. */
+        w->away = waiting && !timed_out && interrupted;
         waitqueue_unlock(&self->queue);
         if (!waiting) {
             *handlers = interrupted ? PERMITS_HANDLERS_DUE : PERMITS_RUN_HANDLERS;

@@ -374,16 +374,23 @@ wait_leave(waiter *w, waitqueue *queue)
     return waiting;
 }
 
-/* Follows the contexts of the exception until the last, or until the one whose context is `wanted`. New reference. */
+/* Follows the contexts of the exception until the last, or until the one whose context is `wanted`. They may go round: then
+ * that is where it notices. New reference. */
 static PyObject *
 end_of_contexts(PyObject *exception, PyObject *wanted)
 {
     PyObject *last = Py_NewRef(exception);
+    PyObject *seen = Py_NewRef(exception); /* that of the latest power of two */
     PyObject *context;
-    while ((context = PyException_GetContext(last)) != NULL && context != wanted) {
+    for (size_t count = 1; (context = PyException_GetContext(last)) != NULL && context != wanted && context != seen;
+         count++) {
         Py_SETREF(last, context);
+        if ((count & (count - 1)) == 0) {
+            Py_SETREF(seen, Py_NewRef(last));
+        }
     }
     Py_XDECREF(context);
+    Py_DECREF(seen);
     return last;
 }
 

@@ -708,6 +708,52 @@ condition_with_a_handler_that_raises(void)
     condition_interrupted(raise);
 }
 
+/* The handler waits for a thread that takes the lock, which the one that notifies lets go of: the thread that runs the
+ * handler must not stand in front of that one. */
+static void
+take_the_lock_and_set(void *ignored)
+{
+    (void)ignored;
+    permits *lock = explored_condition_lock(condition);
+    CHECK(permits_lock(lock, PARK_FOREVER, WAIT_ACQUIRE, NULL) == 1, "the lock was not taken");
+    permits_unlock(lock);
+    explored_event_set(event);
+}
+
+static void
+in_python_take_the_lock_and_set(void *ignored)
+{
+    python(take_the_lock_and_set, ignored);
+}
+
+static int
+wait_for_who_takes_the_lock(void)
+{
+    CHECK(explored_event_wait(event, PARK_FOREVER) == 1, "the event");
+    return 0;
+}
+
+static void
+condition_with_a_handler_that_waits_for_the_lock(void)
+{
+    explore_be_main_thread();
+    condition = explored_condition_make();
+    event = explored_event_make();
+    explore_start(in_python_put, NULL);
+    explore_start(in_python_take_the_lock_and_set, NULL);
+    explore_enter_python();
+    permits *lock = explored_condition_lock(condition);
+    CHECK(permits_lock(lock, PARK_FOREVER, WAIT_ACQUIRE, NULL) == 1, "the lock was not taken");
+    explore_send_signal(wait_for_who_takes_the_lock);
+    if (items == 0) {
+        explored_condition_wait(condition, PARK_FOREVER);
+    }
+    permits_unlock(lock);
+    explore_leave_python();
+    explore_join_all();
+    CHECK(permits_count(lock) == 1, "the lock is free");
+}
+
 /* A fork in a signal handler, in the middle of a wait: the child is what goes on. */
 
 static int
