@@ -86,6 +86,14 @@ PyDict_GetItemRef(PyObject *dict, PyObject *key, PyObject **value)
     return *value != NULL ? 1 : PyErr_Occurred() ? -1 : 0;
 }
 
+/* And setdefault one. Here 0 says nothing about whether the key was there. */
+static inline int
+PyDict_SetDefaultRef(PyObject *dict, PyObject *key, PyObject *value, PyObject **result)
+{
+    *result = Py_XNewRef(PyDict_SetDefault(dict, key, value));
+    return *result != NULL ? 0 : -1;
+}
+
 /* 3.13 brought the free-threaded build; with the GIL, a section without Python code needs nothing. */
 #define Py_BEGIN_CRITICAL_SECTION(object) {
 #define Py_END_CRITICAL_SECTION() }

@@ -290,18 +290,29 @@ wait_of(simple_queue *self, PyObject *block, PyObject *timeout)
     return wait;
 }
 
+static Py_ssize_t
+count_items(simple_queue *self)
+{
+    guard_lock(&self->guard);
+    Py_ssize_t count = self->count;
+    guard_unlock(&self->guard);
+    return count;
+}
+
 /* In a child after a fork, permits that had been given to threads of the parent which had not taken their item yet are
- * missing: as many are made as there are items. Should another thread be putting one at this very moment, there is one too
- * many, which does no harm. */
+ * missing: as many are made as there are items. Should other threads be putting some at this very moment, their permits may
+ * be among those, and added as well, or wiped out: what there are items for is there in the end, and too many do no harm. */
 static void
 repair(simple_queue *self)
 {
-    if (self->generation != waiter_generation) {
-        self->generation = waiter_generation;
-        guard_lock(&self->guard);
-        Py_ssize_t count = self->count;
-        guard_unlock(&self->guard);
-        permits_set(&self->permits, count);
+    if (__atomic_load_n(&self->generation, __ATOMIC_RELAXED) == waiter_generation) {
+        return;
+    }
+    __atomic_store_n(&self->generation, waiter_generation, __ATOMIC_RELAXED);
+    permits_set(&self->permits, count_items(self));
+    Py_ssize_t missing = count_items(self) - (Py_ssize_t)permits_count(&self->permits);
+    if (missing > 0) {
+        permits_give(&self->permits, missing, PERMITS_MAX);
     }
 }
 
@@ -368,15 +379,6 @@ simple_queue_get_nowait(simple_queue *self, PyObject *Py_UNUSED(ignored))
 }
 
 /* Looking */
-
-static Py_ssize_t
-count_items(simple_queue *self)
-{
-    guard_lock(&self->guard);
-    Py_ssize_t count = self->count;
-    guard_unlock(&self->guard);
-    return count;
-}
 
 PyDoc_STRVAR(qsize_doc,
              "qsize($self, /)\n--\n\n"

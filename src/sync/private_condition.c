@@ -12,7 +12,9 @@ private_condition_get(PyObject *self, void *closure)
         PyObject *made = condition_make_private(module_state_of(Py_TYPE(self)), self, queue);
         atomic_store_explicit(&queue->observed, true, memory_order_relaxed);
         /* Another thread may have made one meanwhile: that one counts. */
-        condition = made == NULL ? NULL : Py_XNewRef(PyDict_SetDefault(dict, key, made));
+        if (made != NULL && PyDict_SetDefaultRef(dict, key, made, &condition) < 0) {
+            condition = NULL;
+        }
         Py_XDECREF(made);
     }
     Py_XDECREF(key);

@@ -175,10 +175,11 @@ boot_call(PyObject *callable, PyObject *const *Py_UNUSED(args), size_t Py_UNUSED
 {
     boot_object *self = (boot_object *)callable;
     module_state *state = module_state_of(Py_TYPE(self));
-    __atomic_fetch_sub(&state->coming_up, 1, __ATOMIC_RELAXED);
     if (!change_state(self, BOOT_RUNS)) {
+        /* Nor is it counted any more. */
         Py_RETURN_NONE;
     }
+    __atomic_fetch_sub(&state->coming_up, 1, __ATOMIC_RELAXED);
     PyObject *ident = make_ident();
     PyObject *done = ident == NULL ? NULL : bootstrap(state, self, ident);
     Py_XDECREF(ident);
