@@ -104,6 +104,11 @@ keyword_is(PyObject *keyword, const char *name)
 static int
 place_keyword(const char *function, const char *const *names, PyObject *keyword, PyObject *value, PyObject **values)
 {
+    /* The interpreter does not look where it passes a dict. */
+    if (!PyUnicode_Check(keyword)) {
+        PyErr_SetString(PyExc_TypeError, "keywords must be strings");
+        return -1;
+    }
     for (Py_ssize_t i = 0; names[i] != NULL; i++) {
         if (keyword_is(keyword, names[i])) {
             if (values[i] != NULL) {
@@ -180,6 +185,17 @@ unpack_tuple_and_dict(const char *function, const char *const *names, PyObject *
         }
     }
     return 0;
+}
+
+PyObject *
+call_in_turn(PyObject *callable, PyObject *const *args, Py_ssize_t count, PyObject *keywords)
+{
+    if (Py_EnterRecursiveCall(" while calling a Python object") != 0) {
+        return NULL;
+    }
+    PyObject *result = PyObject_Vectorcall(callable, args, count, keywords);
+    Py_LeaveRecursiveCall();
+    return result;
 }
 
 PyObject *

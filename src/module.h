@@ -112,6 +112,7 @@ typedef struct {
     PyObject *str_call_soon;
     PyObject *str_call_soon_threadsafe;
     PyObject *time_out_wait;
+    PyTypeObject *mixed_barrier_type;
     PyObject *str_wait;
     PyTypeObject *event_type;
     PyTypeObject *thread_type;
@@ -201,6 +202,10 @@ int module_call_after_fork(PyObject *function);
 
 /* Looks up module.name by import. Returns a new reference. */
 PyObject *module_import_from(const char *module_name, const char *name);
+
+/* Calls what may be a method of ours again, and so on: the interpreter counts no calls of C functions by C functions, but the
+ * stack has an end. As PyObject_Vectorcall; RecursionError where it is near. */
+PyObject *call_in_turn(PyObject *callable, PyObject *const *args, Py_ssize_t count, PyObject *keywords);
 
 /* Sorts the arguments of a METH_FASTCALL | METH_KEYWORDS call into `values`, one for each of the `names` (ended by
  * NULL), borrowed, NULL where not given. Returns -1 with a TypeError as a Python function would raise it. */

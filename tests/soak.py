@@ -38,8 +38,8 @@ SECONDS = 8.0  # how long the activities of one process go on
 PATIENCE = 60.0  # how long a process may take to come to its end after that
 CHILD_PATIENCE = 40.0  # and a process that one of its threads started
 SHORT = [0, 0.00001, 0.0002, 0.002, 0.02]
-# 3.13 frees the thread states of daemon threads at its end. Without a GIL such a thread may just be coming back, from any
-# module's wait (gh-124878, mended in 3.14). It dies with as much of these words as are said before what it reads is gone.
+# 3.13 frees the thread states of daemon threads at its end. Without a GIL such a thread may just be coming back, from a
+# wait of any module (gh-124878, mended in 3.14). It dies with as much of these words as it says before it reads that.
 FREES_STATES_IN_USE = sys.version_info[:2] == (3, 13) and bool(sysconfig.get_config_var("Py_GIL_DISABLED"))
 DYING_WORDS = "Fatal Python error: Segmentation fault\n\n"
 

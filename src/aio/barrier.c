@@ -134,6 +134,17 @@ make_future(barrier_object *self)
     return future;
 }
 
+/* A new reference; None before __init__. */
+static PyObject *
+get_parties(barrier_object *self)
+{
+    PyObject *parties;
+    Py_BEGIN_CRITICAL_SECTION(self);
+    parties = Py_NewRef(self->parties == NULL ? Py_None : self->parties);
+    Py_END_CRITICAL_SECTION();
+    return parties;
+}
+
 /* Returns whether as many have come as there are parties, -1 with an exception set. */
 static int
 is_full(barrier_object *self, Py_ssize_t count)
@@ -142,8 +153,10 @@ is_full(barrier_object *self, Py_ssize_t count)
         return count == self->parties_size;
     }
     PyObject *number = PyLong_FromSsize_t(count);
-    int result = number == NULL ? -1 : PyObject_RichCompareBool(number, self->parties, Py_EQ);
+    PyObject *parties = get_parties(self);
+    int result = number == NULL ? -1 : PyObject_RichCompareBool(number, parties, Py_EQ);
     Py_XDECREF(number);
+    Py_DECREF(parties);
     return result;
 }
 
@@ -366,7 +379,11 @@ barrier_exit(barrier_object *self, PyObject *const *Py_UNUSED(args), Py_ssize_t 
 static PyObject *
 barrier_get_parties(barrier_object *self, void *Py_UNUSED(closure))
 {
-    return self->parties == NULL ? PyLong_FromLong(0) : Py_NewRef(self->parties);
+    PyObject *parties = get_parties(self);
+    if (Py_IsNone(parties)) {
+        Py_SETREF(parties, PyLong_FromLong(0));
+    }
+    return parties;
 }
 
 static Py_ssize_t
@@ -409,10 +426,13 @@ static PyObject *
 describe(barrier_object *self)
 {
     barrier_state state = get_state(self);
-    if (state == BROKEN || self->parties == NULL) {
-        return PyUnicode_FromString(state_names[state]);
-    }
-    return PyUnicode_FromFormat("%s, waiters:%zd/%S", state_names[state], count_inside(self, true), self->parties);
+    PyObject *parties = get_parties(self);
+    PyObject *described =
+        state == BROKEN || Py_IsNone(parties)
+            ? PyUnicode_FromString(state_names[state])
+            : PyUnicode_FromFormat("%s, waiters:%zd/%S", state_names[state], count_inside(self, true), parties);
+    Py_DECREF(parties);
+    return described;
 }
 
 static PyObject *
@@ -502,8 +522,13 @@ barrier_init(PyObject *object, PyObject *args, PyObject *keywords)
         }
         self->module = Py_NewRef(module);
     }
-    Py_XSETREF(self->parties, Py_NewRef(parties));
+    PyObject *before;
+    Py_BEGIN_CRITICAL_SECTION(self);
+    before = self->parties;
+    self->parties = Py_NewRef(parties);
     self->parties_size = size;
+    Py_END_CRITICAL_SECTION();
+    Py_XDECREF(before);
     self->count = 0;
     set_state(self, FILLING);
     return 0;

@@ -15,6 +15,19 @@ future_new(module_state *module, PyObject *loop)
     return self;
 }
 
+bool
+future_is(module_state *module, PyObject *object)
+{
+    return Py_IS_TYPE(object, module->future_type);
+}
+
+PyObject *
+future_refuse(void)
+{
+    PyErr_SetString(PyExc_TypeError, "for event loops to call, with what they were given");
+    return NULL;
+}
+
 /* The loop whose callback this thread runs, if it is one of ours; borrowed. */
 static _Thread_local PyObject *calling_loop;
 
@@ -198,6 +211,9 @@ schedule_batch(module_state *module, PyObject *futures, Py_ssize_t begin)
 static PyObject *
 run_callback(PyObject *module, PyObject *object)
 {
+    if (!future_is(module_get_state(module), object)) {
+        return future_refuse();
+    }
     future *self = (future *)object;
     PyObject *outer = calling_loop;
     calling_loop = self->loop;
@@ -206,12 +222,25 @@ run_callback(PyObject *module, PyObject *object)
     return error < 0 ? NULL : Py_NewRef(Py_None);
 }
 
+static bool
+is_batch(module_state *module, PyObject *futures)
+{
+    bool fine = PyList_CheckExact(futures);
+    for (Py_ssize_t i = 0; fine && i < PyList_GET_SIZE(futures); i++) {
+        fine = future_is(module, PyList_GET_ITEM(futures, i));
+    }
+    return fine;
+}
+
 /* What the event loop calls for futures that were woken together: those that came from another thread are ended here. If
  * a callback raises, as after an interrupt, the event loop may stop: the others are left to it. */
 static PyObject *
 run_callbacks(PyObject *module_object, PyObject *futures)
 {
     module_state *module = module_get_state(module_object);
+    if (!is_batch(module, futures)) {
+        return future_refuse();
+    }
     PyObject *outer = calling_loop;
     int error = 0;
     for (Py_ssize_t i = 0; i < PyList_GET_SIZE(futures); i++) {

@@ -42,6 +42,12 @@ typedef struct {
 
 future *future_new(module_state *module, PyObject *loop);
 
+/* What event loops are given to call looks at what they call it with, as anybody may. */
+bool future_is(module_state *module, PyObject *object);
+
+/* Sets the error of that. Returns NULL. */
+PyObject *future_refuse(void);
+
 /* Whether this thread runs a callback of futures of that loop (NULL: no loop): it is the running loop, then. */
 bool future_loop_is_calling(PyObject *loop);
 

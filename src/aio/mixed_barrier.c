@@ -416,8 +416,13 @@ stop_timer(coroutine *self)
 
 /* What the event loop calls when a task's time is over. */
 static PyObject *
-time_out_wait(PyObject *Py_UNUSED(module), PyObject *const *args, Py_ssize_t Py_UNUSED(count))
+time_out_wait(PyObject *module, PyObject *const *args, Py_ssize_t count)
 {
+    module_state *state = module_get_state(module);
+    if (count != 2 || state->mixed_barrier_type == NULL || !PyObject_TypeCheck(args[0], state->mixed_barrier_type) ||
+        !future_is(state, args[1])) {
+        return future_refuse();
+    }
     return time_out((barrier_object *)args[0], NULL, (future *)args[1]) < 0 ? NULL : Py_NewRef(Py_None);
 }
 
@@ -840,10 +845,7 @@ aio_mixed_barrier_exec(PyObject *module)
     module_state *state = module_get_state(module);
     state->time_out_wait = PyCFunction_New(&time_out_wait_method, module);
     PyObject *type = state->time_out_wait == NULL ? NULL : PyType_FromModuleAndSpec(module, &barrier_spec, NULL);
+    state->mixed_barrier_type = (PyTypeObject *)type;
     int error = type == NULL ? -1 : methods_add(module, (PyTypeObject *)type, barrier_methods);
-    if (error == 0) {
-        error = PyModule_AddObjectRef(module, "_AioMixedBarrier", type);
-    }
-    Py_XDECREF(type);
-    return error;
+    return error < 0 ? -1 : PyModule_AddObjectRef(module, "_AioMixedBarrier", type);
 }

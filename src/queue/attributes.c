@@ -321,7 +321,8 @@ PyObject *
 queue_get_state(queue_object *self, PyObject *Py_UNUSED(ignored))
 {
     PyObject *dict = PyObject_GetAttrString((PyObject *)self, "__dict__");
-    PyObject *state = dict == NULL ? NULL : PyDict_Copy(dict);
+    /* A class may have another one. */
+    PyObject *state = dict == NULL ? NULL : PyDict_Check(dict) ? PyDict_Copy(dict) : get_dict(self, NULL);
     Py_XDECREF(dict);
     return state;
 }
@@ -366,10 +367,10 @@ queue_make_attributes(queue_object *self)
             return -1;
         }
     }
-    self->mutex = (lock_object *)mutex;
-    self->not_empty = conditions[0];
-    self->not_full = conditions[1];
-    self->all_tasks_done = conditions[2];
+    Py_XSETREF(self->mutex, (lock_object *)mutex);
+    Py_XSETREF(self->not_empty, conditions[0]);
+    Py_XSETREF(self->not_full, conditions[1]);
+    Py_XSETREF(self->all_tasks_done, conditions[2]);
     self->getters = condition_waiters(self->not_empty);
     self->putters = condition_waiters(self->not_full);
     self->joiners = condition_waiters(self->all_tasks_done);

@@ -4,18 +4,21 @@
  * time, if it has attributes of its own at all. See queue.h. */
 #include "queue.h"
 
-/* What an object of the type finds there. Borrowed; NULL without an exception: nothing. */
+/* What an object of the type finds there. A new reference; NULL without an exception: nothing. Keys that are no plain strings
+ * run Python code when they are compared, which may change the classes. */
 static PyObject *
 look_up(PyTypeObject *type, PyObject *name)
 {
-    for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(type->tp_mro); i++) {
-        PyTypeObject *class = (PyTypeObject *)PyTuple_GET_ITEM(type->tp_mro, i);
-        PyObject *found = class->tp_dict == NULL ? NULL : PyDict_GetItemWithError(class->tp_dict, name);
-        if (found != NULL || PyErr_Occurred()) {
-            return found;
-        }
+    PyObject *classes = Py_NewRef(type->tp_mro);
+    PyObject *found = NULL;
+    int status = 0;
+    for (Py_ssize_t i = 0; status == 0 && i < PyTuple_GET_SIZE(classes); i++) {
+        PyObject *dict = Py_XNewRef(((PyTypeObject *)PyTuple_GET_ITEM(classes, i))->tp_dict);
+        status = dict == NULL ? 0 : PyDict_GetItemRef(dict, name, &found);
+        Py_XDECREF(dict);
     }
-    return NULL;
+    Py_DECREF(classes);
+    return found;
 }
 
 /* Whether the object finds there what the type of the kind has of its own. -1 with an exception set. */
@@ -25,7 +28,9 @@ is_own(queue_object *self, queue_kind kind, PyObject *name)
     PyObject *own = self->state->queue_own[kind];
     PyObject *found = look_up(Py_TYPE(self), name);
     PyObject *wanted = found == NULL || own == NULL ? NULL : PyDict_GetItemWithError(own, name);
-    return wanted != NULL ? found == wanted : PyErr_Occurred() ? -1 : 0;
+    int is = wanted != NULL ? found == wanted : PyErr_Occurred() ? -1 : 0;
+    Py_XDECREF(found);
+    return is;
 }
 
 /* Whether the hooks are those of the kind. */

@@ -207,7 +207,7 @@ call_lock(condition_object *self, const char *name, PyObject *argument)
     if (method == NULL) {
         return NULL;
     }
-    PyObject *result = argument == NULL ? PyObject_CallNoArgs(method) : PyObject_CallOneArg(method, argument);
+    PyObject *result = call_in_turn(method, &argument, argument != NULL, NULL);
     Py_DECREF(method);
     return result;
 }
@@ -695,7 +695,7 @@ wait_for_true(condition_object *self, PyObject *predicate, PyObject *timeout, Py
         Py_CLEAR(result);
         reached = wait_once(self, left);
         if (reached == 0) {
-            result = PyObject_CallNoArgs(predicate);
+            result = call_in_turn(predicate, NULL, 0, NULL);
             reached = result == NULL ? -1 : PyObject_IsTrue(result);
         }
         if (reached == 0 && deadline != PARK_FOREVER) {
@@ -733,7 +733,7 @@ condition_wait_for(condition_object *self, PyObject *const *args, Py_ssize_t cou
         PyErr_SetString(PyExc_TypeError, "Condition.wait_for() missing 1 required positional argument: 'predicate'");
         return NULL;
     }
-    PyObject *result = PyObject_CallNoArgs(values[0]);
+    PyObject *result = call_in_turn(values[0], NULL, 0, NULL);
     int reached = result == NULL ? -1 : PyObject_IsTrue(result);
     if (reached < 0) {
         Py_XDECREF(result);
@@ -875,7 +875,7 @@ static PyObject *
 other_exit(condition_object *self, PyObject *const *args, Py_ssize_t count)
 {
     PyObject *method = lock_method(self, "__exit__");
-    PyObject *result = method == NULL ? NULL : PyObject_Vectorcall(method, args, count, NULL);
+    PyObject *result = method == NULL ? NULL : call_in_turn(method, args, count, NULL);
     Py_XDECREF(method);
     return result;
 }
@@ -916,7 +916,7 @@ condition_acquire(condition_object *self, PyObject *const *args, Py_ssize_t coun
         return condition_enter(self, NULL);
     }
     PyObject *method = lock_method(self, "acquire");
-    PyObject *result = method == NULL ? NULL : PyObject_Vectorcall(method, args, count, keywords);
+    PyObject *result = method == NULL ? NULL : call_in_turn(method, args, count, keywords);
     Py_XDECREF(method);
     return result;
 }
@@ -1096,10 +1096,22 @@ static PyType_Spec condition_spec = {
 };
 
 PyObject *
+condition_make(module_state *state, PyObject *lock)
+{
+    PyObject *self = PyObject_CallOneArg((PyObject *)state->condition_type, lock);
+    /* Somebody may have replaced its __new__. */
+    if (self != NULL && !Py_IS_TYPE(self, state->condition_type)) {
+        PyErr_Format(PyExc_TypeError, "Condition() returned an object of type %.100s", Py_TYPE(self)->tp_name);
+        Py_CLEAR(self);
+    }
+    return self;
+}
+
+PyObject *
 condition_make_private(module_state *state, PyObject *owner, waitqueue *queue)
 {
     PyObject *lock = PyObject_CallNoArgs((PyObject *)state->lock_type);
-    PyObject *self = lock == NULL ? NULL : PyObject_CallOneArg((PyObject *)state->condition_type, lock);
+    PyObject *self = lock == NULL ? NULL : condition_make(state, lock);
     Py_XDECREF(lock);
     if (self != NULL) {
         ((condition_object *)self)->owner = Py_NewRef(owner);
@@ -1123,12 +1135,6 @@ condition_notify_private(PyObject *condition)
     }
     Py_DECREF(lock);
     return taken < 0 ? -1 : 0;
-}
-
-PyObject *
-condition_make(module_state *state, PyObject *lock)
-{
-    return PyObject_CallOneArg((PyObject *)state->condition_type, lock);
 }
 
 waitqueue *

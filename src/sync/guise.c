@@ -36,7 +36,13 @@ guise_set_class(PyObject *self, PyObject *value, void *Py_UNUSED(closure))
 static PyTypeObject *
 counterpart(PyObject *type)
 {
-    module_state *state = module_state_of((PyTypeObject *)type);
+    PyObject *module = PyType_GetModuleByDef((PyTypeObject *)type, &module_definition);
+    if (module == NULL) {
+        /* Another class with this metaclass, which anybody may use. */
+        PyErr_Clear();
+        return NULL;
+    }
+    module_state *state = module_get_state(module);
     return type == (PyObject *)state->lock_type    ? state->stdlib_lock_type
            : type == (PyObject *)state->rlock_type ? state->stdlib_rlock_type
                                                    : NULL;

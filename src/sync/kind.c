@@ -54,8 +54,10 @@ refusal_get(refusal *self, PyObject *object, PyObject *type)
                      self->name);
     }
     else {
+        /* Anybody may call __get__, with anything. */
+        bool is_type = type != NULL && PyType_Check(type);
         PyErr_Format(PyExc_AttributeError, "type object '%.100s' has no attribute '%U'",
-                     ((PyTypeObject *)type)->tp_name, self->name);
+                     is_type ? ((PyTypeObject *)type)->tp_name : "?", self->name);
     }
     return NULL;
 }

@@ -291,6 +291,7 @@ static int
 semaphore_clear(PyObject *self)
 {
     object_clear(self);
+    Py_XDECREF(atomic_exchange(&((semaphore_object *)self)->origin, NULL));
     return 0;
 }
 
@@ -298,7 +299,7 @@ static void
 semaphore_dealloc(PyObject *self)
 {
     object_begin_dealloc(self);
-    Py_XDECREF(((semaphore_object *)self)->origin);
+    semaphore_clear(self);
     object_free(self);
 }
 
@@ -310,12 +311,18 @@ bounded_traverse(bounded_object *self, visitproc visit, void *arg)
     return object_visit((PyObject *)self, visit, arg);
 }
 
+static int
+bounded_clear(PyObject *self)
+{
+    Py_XDECREF(atomic_exchange(&((bounded_object *)self)->initial, NULL));
+    return semaphore_clear(self);
+}
+
 static void
 bounded_dealloc(PyObject *self)
 {
     object_begin_dealloc(self);
-    Py_XDECREF(((bounded_object *)self)->initial);
-    Py_XDECREF(((semaphore_object *)self)->origin);
+    bounded_clear(self);
     object_free(self);
 }
 
@@ -408,6 +415,11 @@ count_to_release(PyObject *n)
     int overflow;
     long long count = PyLong_AsLongLongAndOverflow(whole, &overflow);
     Py_DECREF(whole);
+    if (overflow < 0 || (!overflow && count < 1)) {
+        /* It has said that it is not less than one. */
+        PyErr_SetString(PyExc_ValueError, "n must be one or more");
+        return -1;
+    }
     return overflow || count > PERMITS_MAX ? TOO_MANY : count;
 }
 
@@ -639,7 +651,7 @@ PyDoc_STRVAR(bounded_doc,
 
 static PyType_Slot bounded_slots[] = {
     {Py_tp_doc, (void *)bounded_doc},   {Py_tp_new, bounded_new},       {Py_tp_init, bounded_init},
-    {Py_tp_traverse, bounded_traverse}, {Py_tp_clear, semaphore_clear}, {Py_tp_dealloc, bounded_dealloc},
+    {Py_tp_traverse, bounded_traverse}, {Py_tp_clear, bounded_clear},   {Py_tp_dealloc, bounded_dealloc},
     {Py_tp_repr, bounded_repr},         {Py_tp_getset, bounded_getset}, {0, NULL},
 };
 

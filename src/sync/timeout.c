@@ -135,7 +135,13 @@ wait_from_timeout(PyObject *timeout)
     if (over != 0) {
         return over < 0 ? -1 : 0;
     }
-    return timeout_to_nanoseconds(timeout, &nanoseconds) < 0 ? -1 : nanoseconds;
+    if (timeout_to_nanoseconds(timeout, &nanoseconds) < 0) {
+        return -1;
+    }
+    /* It has said that it is more than zero. The standard library's lock refuses it, but for -1. */
+    return nanoseconds >= 0              ? nanoseconds
+           : nanoseconds == -PARK_SECOND ? PARK_FOREVER
+                                         : raise_as_standard_lock(Py_True, timeout);
 }
 
 int64_t

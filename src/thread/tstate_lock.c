@@ -237,6 +237,11 @@ thread_wait_for_tstate_lock(PyObject *module, PyObject *const *args, Py_ssize_t 
     if (values[0] == NULL) {
         return PyErr_Format(PyExc_TypeError, "_wait_for_tstate_lock() missing 1 required positional argument: 'self'");
     }
+    PyObject *lock = PyObject_GetAttr(values[0], state->str__tstate_lock);
+    Py_XDECREF(lock);
+    if (lock == NULL || Py_IsNone(lock)) {
+        return lock == NULL ? NULL : Py_NewRef(Py_None);
+    }
     int block = values[1] == NULL ? 1 : PyObject_IsTrue(values[1]);
     values[1] = block ? Py_True : Py_False;
     if (block < 0 || read_deadline(values[1], values[2], &deadline) < 0 ||
