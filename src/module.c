@@ -188,7 +188,7 @@ unpack_tuple_and_dict(const char *function, const char *const *names, PyObject *
 }
 
 PyObject *
-call_in_turn(PyObject *callable, PyObject *const *args, Py_ssize_t count, PyObject *keywords)
+call_counted(PyObject *callable, PyObject *const *args, Py_ssize_t count, PyObject *keywords)
 {
     if (Py_EnterRecursiveCall(" while calling a Python object") != 0) {
         return NULL;

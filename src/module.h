@@ -203,9 +203,29 @@ int module_call_after_fork(PyObject *function);
 /* Looks up module.name by import. Returns a new reference. */
 PyObject *module_import_from(const char *module_name, const char *name);
 
-/* Calls what may be a method of ours again, and so on: the interpreter counts no calls of C functions by C functions, but the
- * stack has an end. As PyObject_Vectorcall; RecursionError where it is near. */
-PyObject *call_in_turn(PyObject *callable, PyObject *const *args, Py_ssize_t count, PyObject *keywords);
+/* The slow half of the next. */
+PyObject *call_counted(PyObject *callable, PyObject *const *args, Py_ssize_t count, PyObject *keywords);
+
+/* Calls what may be a method of ours again, and so on. The interpreter counts calls of its functions, but none of ours by ours,
+ * and the stack has an end. As PyObject_Vectorcall; RecursionError where it is near. */
+static inline PyObject *
+call_in_turn(PyObject *callable, PyObject *const *args, Py_ssize_t count, PyObject *keywords)
+{
+    if (PyFunction_Check(callable) || PyCFunction_CheckExact(callable)) {
+        return PyObject_Vectorcall(callable, args, count, keywords);
+    }
+    return call_counted(callable, args, count, keywords);
+}
+
+/* The same without arguments. */
+static inline PyObject *
+call_alone_in_turn(PyObject *callable)
+{
+    if (PyFunction_Check(callable) || PyCFunction_CheckExact(callable)) {
+        return PyObject_CallNoArgs(callable);
+    }
+    return call_counted(callable, NULL, 0, NULL);
+}
 
 /* Sorts the arguments of a METH_FASTCALL | METH_KEYWORDS call into `values`, one for each of the `names` (ended by
  * NULL), borrowed, NULL where not given. Returns -1 with a TypeError as a Python function would raise it. */

@@ -247,7 +247,7 @@ int
 barrier_call_action(PyObject *action)
 {
     int wanted = PyObject_IsTrue(action);
-    PyObject *result = wanted > 0 ? call_in_turn(action, NULL, 0, NULL) : NULL;
+    PyObject *result = wanted > 0 ? call_alone_in_turn(action) : NULL;
     Py_XDECREF(result);
     return wanted < 0 || (wanted > 0 && result == NULL) ? -1 : 0;
 }

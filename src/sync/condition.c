@@ -695,7 +695,7 @@ wait_for_true(condition_object *self, PyObject *predicate, PyObject *timeout, Py
         Py_CLEAR(result);
         reached = wait_once(self, left);
         if (reached == 0) {
-            result = call_in_turn(predicate, NULL, 0, NULL);
+            result = call_alone_in_turn(predicate);
             reached = result == NULL ? -1 : PyObject_IsTrue(result);
         }
         if (reached == 0 && deadline != PARK_FOREVER) {
@@ -733,7 +733,7 @@ condition_wait_for(condition_object *self, PyObject *const *args, Py_ssize_t cou
         PyErr_SetString(PyExc_TypeError, "Condition.wait_for() missing 1 required positional argument: 'predicate'");
         return NULL;
     }
-    PyObject *result = call_in_turn(values[0], NULL, 0, NULL);
+    PyObject *result = call_alone_in_turn(values[0]);
     int reached = result == NULL ? -1 : PyObject_IsTrue(result);
     if (reached < 0) {
         Py_XDECREF(result);

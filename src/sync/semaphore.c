@@ -299,7 +299,7 @@ static void
 semaphore_dealloc(PyObject *self)
 {
     object_begin_dealloc(self);
-    semaphore_clear(self);
+    Py_XDECREF(((semaphore_object *)self)->origin);
     object_free(self);
 }
 
@@ -322,7 +322,8 @@ static void
 bounded_dealloc(PyObject *self)
 {
     object_begin_dealloc(self);
-    bounded_clear(self);
+    Py_XDECREF(((bounded_object *)self)->initial);
+    Py_XDECREF(((semaphore_object *)self)->origin);
     object_free(self);
 }
 
