@@ -118,12 +118,13 @@ def build() -> str:
 
 
 def record(counts: dict[str, Counts]) -> None:
+    """Rows that were not counted stay as they are, if they are of the same build."""
     records = json.loads(RECORDS.read_text()) if RECORDS.exists() else {}
-    records[version()] = {
-        "build": build(),
-        "machine": platform.machine(),
-        "counts": {name: [round(value, 1) for value in row] for name, row in counts.items()},
-    }
+    now = {"build": build(), "machine": platform.machine()}
+    before = records.get(version(), {})
+    kept = before["counts"] if now.items() <= before.items() else {}
+    counted = {name: [round(value, 1) for value in row] for name, row in counts.items()}
+    records[version()] = now | {"counts": kept | counted}
     lines = json.dumps(dict(sorted(records.items())), indent=1)
     # A row in one line.
     lines = re.sub(r"\[\s+([\d.]+),\s+([\d.]+)\s+\]", r"[\1, \2]", lines)

@@ -1,5 +1,6 @@
 """The suite in benchmarks/: that every row can be measured, and that reports say what was measured."""
 
+import json
 import sys
 import threading
 from pathlib import Path
@@ -110,6 +111,19 @@ def test_instructions_are_counted_once_and_for_the_extension(tmp_path):
 )
 def test_instructions_that_grow_are_told(now, before, says):
     assert instructions.verdict(now, before) == says
+
+
+def test_recording_some_rows_keeps_the_others(tmp_path, monkeypatch):
+    monkeypatch.setattr(instructions, "RECORDS", tmp_path / "records.json")
+    rows = {"a": instructions.Counts(20, 100), "b": instructions.Counts(30, 200.04)}
+    instructions.record(rows)
+    instructions.record({"b": instructions.Counts(31, 201)})
+    recorded = json.loads(instructions.RECORDS.read_text())[instructions.version()]
+    assert recorded["counts"] == {"a": [20, 100], "b": [31, 201]}
+    monkeypatch.setattr(instructions, "build", lambda: "another")
+    instructions.record({"b": instructions.Counts(32, 202)})
+    recorded = json.loads(instructions.RECORDS.read_text())[instructions.version()]
+    assert recorded["counts"] == {"b": [32, 202]}
 
 
 def test_grown_instructions_fail(capsys):
