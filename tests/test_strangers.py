@@ -69,8 +69,9 @@ CALLS = {"enter": "__enter__()", "exit": "__exit__(None, None, None)", "wait_for
 
 
 @pytest.mark.parametrize("chain", CHAINS)
-def test_calls_through_a_long_chain_end_by_a_recursion_error(chain: str) -> None:
-    run_python(
+def test_calls_through_a_long_chain_end(chain: str) -> None:
+    """By a RecursionError; from 3.14 on, where it is the stack that is measured, they may come through."""
+    done = run_python(
         f"""
         import functools, os, sys
         import cthreading as T, cthreading.aio as A
@@ -79,11 +80,16 @@ def test_calls_through_a_long_chain_end_by_a_recursion_error(chain: str) -> None
             t = {CHAINS[chain]}
         try:
             t.{CALLS.get(chain, chain + "()")}
+            print("done", flush=True)
         except RecursionError:
             print("raised", flush=True)
+        except RuntimeError:
+            print("done", flush=True)  # the lock at the end is not locked
         os._exit(0)
         """
-    ).check("raised")
+    )
+    done.check()
+    assert done.out in (["raised\n", "done\n"] if sys.version_info >= (3, 14) else ["raised\n"])
 
 
 def test_a_condition_over_itself() -> None:
