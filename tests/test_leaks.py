@@ -156,6 +156,49 @@ for kind in "action", "lock", "RLock", "Condition", "Semaphore", "BoundedSemapho
     ).check()
 
 
+def test_cycles_through_the_value_of_a_semaphore_are_collected() -> None:
+    run_python(
+        PRELUDE
+        + """
+class Value(tuple):
+    __slots__ = ()
+    def __lt__(self, other): return False
+    def __gt__(self, other): return True
+
+for kind, name in (cthreading.Semaphore, "_value"), (cthreading.BoundedSemaphore, "_initial_value"):
+    made = kind()
+    setattr(made, name, Value((made,)))
+    del made
+    gc.collect()
+    # Its weak references are gone in any case.
+    assert not any(type(thing) is kind for thing in gc.get_objects()), kind
+"""
+    ).check()
+
+
+def test_a_queue_that_is_initialized_again_by_its_hook_keeps_nothing_of_the_first_time() -> None:
+    run_python(
+        PRELUDE
+        + """
+from cthreading import queue
+
+class Again(queue.Queue):
+    references = ()
+    def _init(self, maxsize):
+        super()._init(maxsize)
+        if not self.references:
+            self.references = [None]
+            queue.Queue.__init__(self, maxsize)
+            parts = self.mutex, self.not_empty, self.not_full, self.all_tasks_done
+            self.references = [weakref.ref(part) for part in parts]
+
+again = Again()
+gc.collect()
+assert [reference() for reference in again.references] == 4 * [None]
+"""
+    ).check()
+
+
 def test_weak_references() -> None:
     run_python(
         PRELUDE
