@@ -206,12 +206,19 @@ PyObject *module_import_from(const char *module_name, const char *name);
 /* The slow half of the next. */
 PyObject *call_counted(PyObject *callable, PyObject *const *args, Py_ssize_t count, PyObject *keywords);
 
+/* Whether the interpreter sees to it that calls of this do not go too deep. */
+static inline bool
+call_counts_itself(PyObject *callable)
+{
+    return PyFunction_Check(callable) || PyCFunction_CheckExact(callable);
+}
+
 /* Calls what may be a method of ours again, and so on. The interpreter counts calls of its functions, but none of ours by ours,
  * and the stack has an end. As PyObject_Vectorcall; RecursionError where it is near. */
 static inline PyObject *
 call_in_turn(PyObject *callable, PyObject *const *args, Py_ssize_t count, PyObject *keywords)
 {
-    if (PyFunction_Check(callable) || PyCFunction_CheckExact(callable)) {
+    if (call_counts_itself(callable)) {
         return PyObject_Vectorcall(callable, args, count, keywords);
     }
     return call_counted(callable, args, count, keywords);
@@ -221,7 +228,7 @@ call_in_turn(PyObject *callable, PyObject *const *args, Py_ssize_t count, PyObje
 static inline PyObject *
 call_alone_in_turn(PyObject *callable)
 {
-    if (PyFunction_Check(callable) || PyCFunction_CheckExact(callable)) {
+    if (call_counts_itself(callable)) {
         return PyObject_CallNoArgs(callable);
     }
     return call_counted(callable, NULL, 0, NULL);

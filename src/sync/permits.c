@@ -34,13 +34,19 @@ try_take(permits *self)
     }
 }
 
+/* The word of a lock once nobody has it. */
+static inline int64_t
+free_lock(int64_t seen)
+{
+    return PERMITS_ONE | PERMITS_LOCK | (seen & PERMITS_CONTENDED);
+}
+
 /* In a child after a fork: a permit that was handed over to a thread that is not there. */
 static void
 return_permit(word *word)
 {
     int64_t seen = word_load(word);
-    word_store(word,
-               seen & PERMITS_LOCK ? PERMITS_ONE | (seen & (PERMITS_LOCK | PERMITS_CONTENDED)) : seen + PERMITS_ONE);
+    word_store(word, seen & PERMITS_LOCK ? free_lock(seen) : seen + PERMITS_ONE);
 }
 
 void
@@ -55,8 +61,8 @@ set_holder(permits *self, uint64_t number)
 {
     for (;;) {
         int64_t seen = word_load(&self->word);
-        int64_t free = PERMITS_ONE | PERMITS_LOCK | (seen & PERMITS_CONTENDED);
-        if (!(seen & PERMITS_LOCK) || word_replace(&self->word, seen, free - (int64_t)waiter_mark_of(number))) {
+        int64_t wanted = free_lock(seen) - (int64_t)waiter_mark_of(number);
+        if (!(seen & PERMITS_LOCK) || word_replace(&self->word, seen, wanted)) {
             return;
         }
     }
