@@ -52,13 +52,8 @@ def test_keywords_that_are_no_strings_for_barriers_of_tasks(kind: Any) -> None:
         kind(**{1: 2})  # type: ignore[arg-type]
 
 
-CHAINS = {
-    "enter": "T.Condition(t) if t else T.Condition()",
-    "exit": "T.Condition(t) if t else T.Condition()",
-    "acquire": "T.Condition(t) if t else T.Condition()",
-    "release": "T.Condition(t) if t else T.Condition()",
-    "_is_owned": "T.Condition(t) if t else T.Condition()",
-    "_at_fork_reinit": "T.Condition(t) if t else T.Condition()",
+OF_CONDITIONS = ["enter", "exit", "acquire", "release", "_is_owned", "_at_fork_reinit"]
+CHAINS = dict.fromkeys(OF_CONDITIONS, "T.Condition(t) if t else T.Condition()") | {
     "wait_for": "functools.partial(T.Condition().wait_for, t or int)",
     "barrier": "T.Barrier(1, action=t and t.wait)",
     "mixed": "A.MixedBarrier(1, action=t and t.wait)",
@@ -104,7 +99,7 @@ def test_a_condition_over_itself() -> None:
             except RecursionError:
                 print("raised")
         """
-    ).check("raised\n" * 3 + "raised")
+    ).check("\n".join(4 * ["raised"]))
 
 
 def test_other_classes_may_have_the_metaclass_of_locks() -> None:
@@ -327,12 +322,6 @@ def test_join_of_a_thread_that_is_known_to_have_ended(modules: Modules, timeout:
 
 class Named(Exception):
     pass
-
-
-def cyclic(name: str) -> Exception:
-    first, second = Named(name), Named(name + "'")
-    first.__context__, second.__context__ = second, first
-    return first
 
 
 def has(items: list[BaseException], count: int) -> bool:

@@ -678,6 +678,19 @@ condition_with_timeout(void)
     CHECK(items == gave_up - 1, "items and those that left");
 }
 
+/* Waits for an item while a signal comes. Returns the condition's lock, taken. */
+static permits *
+wait_for_an_item_with_a_signal(int (*handler)(void))
+{
+    permits *lock = explored_condition_lock(condition);
+    CHECK(permits_lock(lock, PARK_FOREVER, WAIT_ACQUIRE, NULL) == 1, "the lock was not taken");
+    explore_send_signal(handler);
+    if (items == 0) {
+        explored_condition_wait(condition, PARK_FOREVER);
+    }
+    return lock;
+}
+
 static void
 condition_interrupted(int (*handler)(void))
 {
@@ -686,12 +699,7 @@ condition_interrupted(int (*handler)(void))
     explore_start(in_python_get, NULL);
     explore_start(in_python_put, NULL);
     explore_enter_python();
-    permits *lock = explored_condition_lock(condition);
-    CHECK(permits_lock(lock, PARK_FOREVER, WAIT_ACQUIRE, NULL) == 1, "the lock was not taken");
-    explore_send_signal(handler);
-    if (items == 0) {
-        explored_condition_wait(condition, PARK_FOREVER);
-    }
+    permits *lock = wait_for_an_item_with_a_signal(handler);
     CHECK(permits_count(lock) == 0, "the lock is held after the wait");
     /* This one's item, if it was the one that was notified: the other needs another. */
     items++;
@@ -742,12 +750,7 @@ condition_with_a_handler_that_waits_for_the_lock(void)
     explore_start(in_python_put, NULL);
     explore_start(in_python_take_the_lock_and_set, NULL);
     explore_enter_python();
-    permits *lock = explored_condition_lock(condition);
-    CHECK(permits_lock(lock, PARK_FOREVER, WAIT_ACQUIRE, NULL) == 1, "the lock was not taken");
-    explore_send_signal(wait_for_who_takes_the_lock);
-    if (items == 0) {
-        explored_condition_wait(condition, PARK_FOREVER);
-    }
+    permits *lock = wait_for_an_item_with_a_signal(wait_for_who_takes_the_lock);
     permits_unlock(lock);
     explore_leave_python();
     explore_join_all();
@@ -813,8 +816,7 @@ fork_after_a_release(void)
     permits_give(&some, 1, PERMITS_MAX);
     bool taken_before = taken_count != 0;
     explore_fork();
-    int64_t deadline = explore_time() + EXPLORE_MILLISECOND;
-    int taken = permits_take(&some, deadline, PERMITS_MAX, WAIT_ACQUIRE, NULL);
+    int taken = permits_take(&some, EXPLORE_MILLISECOND, PERMITS_MAX, WAIT_ACQUIRE, NULL);
 #ifndef PARK_FREE_THREADED
     CHECK(taken_before || taken == 1, "the permit is lost");
 #else

@@ -322,14 +322,22 @@ SCENARIO(polling_hardly_looks)
     CHECK(looked < 200, "%d of 2000 waits looked", looked);
 }
 
+/* Begins a wait at the parker, which has a token meanwhile. */
+static spin
+begin_with_a_token(parker *parker)
+{
+    spin attempt;
+    parker_unpark(parker);
+    spin_begin(&attempt, parker, parker, park_now(), lost_deadline());
+    parker_reset(parker);
+    return attempt;
+}
+
 /* Notes a wait at the parker that has taken so long. */
 static void
 note_wait(parker *parker, spin_way way, int64_t took)
 {
-    spin past;
-    parker_unpark(parker);
-    spin_begin(&past, parker, parker, park_now(), lost_deadline());
-    parker_reset(parker);
+    spin past = begin_with_a_token(parker);
     past.way = way;
     past.began = park_now() - took;
     spin_end(&past, PARK_UNPARKED, park_now());
@@ -346,11 +354,7 @@ SCENARIO(looking_that_costs_more_than_it_saves_is_rare)
     }
     int looked = 0;
     for (int i = 0; i < 1000; i++) {
-        spin attempt;
-        parker_unpark(&parker);
-        spin_begin(&attempt, &parker, &parker, park_now(), lost_deadline());
-        looked += attempt.way == SPIN_LOOK;
-        parker_reset(&parker);
+        looked += begin_with_a_token(&parker).way == SPIN_LOOK;
     }
     CHECK(looked < 100, "%d of 1000 waits looked", looked);
 }
@@ -359,10 +363,7 @@ SCENARIO(looking_that_costs_more_than_it_saves_is_rare)
 static bool
 wait_shortly(parker *parker)
 {
-    spin attempt;
-    parker_unpark(parker);
-    spin_begin(&attempt, parker, parker, park_now(), lost_deadline());
-    parker_reset(parker);
+    spin attempt = begin_with_a_token(parker);
     bool looked = attempt.way == SPIN_LOOK;
     attempt.began = park_now() - (looked ? 1000 : 15000);
     spin_end(&attempt, PARK_UNPARKED, park_now());
